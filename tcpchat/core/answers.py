@@ -1,0 +1,118 @@
+"""What a command is answered with. Each is the ``data`` object of a reply in docs/protocol.md."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from tcpchat.core.events import Message, User
+from tcpchat.errors import ChatError
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """The good end of a command."""
+
+
+class Done(Answer):
+    """It is done, and there is nothing to tell."""
+
+
+class Goodbye(Answer):
+    """The connection ends after this answer."""
+
+
+class Greeting(Answer):
+    """What this server is: ``people`` are logged in, ``limits`` are those a client must know."""
+
+    server: str
+    version: str
+    protocol: int
+    features: tuple[str, ...]
+    limits: dict[str, int]
+    motd: str
+    people: int
+
+
+class RoomSummary(msgspec.Struct, frozen=True, gc=False):
+    """One room in a list: how many people are in it and the number of its last entry."""
+
+    room: str
+    topic: str
+    members: int
+    head: int
+
+
+class RoomList(Answer):
+    """The rooms, the busiest first."""
+
+    rooms: list[RoomSummary]
+
+
+class LoggedIn(Answer):
+    """The person one has become, and the rooms there are."""
+
+    user: User
+    rooms: list[RoomSummary]
+
+
+class UserList(Answer):
+    """Everybody who is logged in."""
+
+    users: list[User]
+
+
+class RoomNamed(Answer):
+    """The room that was created or deleted."""
+
+    room: str
+
+
+class MemberList(Answer):
+    """Who is in the room."""
+
+    room: str
+    members: list[User]
+
+
+class LeftRoom(Answer):
+    """Who stayed in the room one has left, and the room one is speaking in now, if any."""
+
+    room: str
+    members: list[User]
+    current: str | UnsetType = UNSET
+
+
+class JoinedRoom(Answer):
+    """The room one is in now. ``more`` says that entries between the last one here and ``head`` remain to be read
+    (after ``after``), or that older ones exist (after ``last``)."""
+
+    room: str
+    topic: str
+    head: int
+    epoch: int
+    members: list[User]
+    entries: list[Message]
+    more: bool
+
+
+class Arrived(Answer):
+    """Logged in, and in the lobby unless it refused."""
+
+    user: User
+    lobby: JoinedRoom | ChatError
+
+
+class Accepted(Answer):
+    """What was said is committed under this number; ``at`` is in milliseconds since 1970, UTC."""
+
+    room: str
+    seq: int
+    at: int
+
+
+class HistoryPage(Answer):
+    """Entries in the order of their numbers; ``more`` says that the asked direction goes on."""
+
+    room: str
+    entries: list[Message]
+    more: bool

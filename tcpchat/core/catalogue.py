@@ -1,0 +1,131 @@
+"""What there is: the server's description of itself, the list of rooms, creating and deleting them."""
+
+from __future__ import annotations
+
+from tcpchat.core.answers import Done, Greeting, RoomList, RoomNamed, RoomSummary
+from tcpchat.core.chat import Chat
+from tcpchat.core.commands import Create, Delete, Hello, ListRooms, Ping
+from tcpchat.core.entries import LOBBY_ID, PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.events import RoomCreated, RoomDeleted
+from tcpchat.core.names import check_name, fold
+from tcpchat.core.permissions import check_delete
+from tcpchat.core.requests import CreateRoom, Deleted, DeleteRoom, Supply
+from tcpchat.core.rooms import Room
+from tcpchat.core.users import Person, Session
+from tcpchat.errors import ChatError, Code
+
+PROTOCOL = 1
+FEATURES = ("history", "direct")
+
+
+def hello(chat: Chat, session: Session, command: Hello, supply: Supply | None) -> Greeting:
+    """Describe the server."""
+    limits = chat.limits
+    return Greeting(
+        server=chat.identity.server,
+        version=chat.identity.version,
+        protocol=PROTOCOL,
+        features=FEATURES,
+        limits={
+            "line_bytes": limits.line_bytes,
+            "text_bytes": limits.text_bytes,
+            "name_characters": limits.name_characters,
+            "name_bytes": limits.name_bytes,
+            "page_entries": limits.page_entries,
+            "rooms_per_person": limits.rooms_per_person,
+            "people_per_room": limits.people_per_room,
+        },
+        motd=chat.identity.motd,
+        people=len(chat.users),
+    )
+
+
+def ping(chat: Chat, session: Session, command: Ping, supply: Supply | None) -> Done:
+    """Answer."""
+    return Done()
+
+
+def rooms(chat: Chat, session: Session, command: ListRooms, supply: Supply | None) -> RoomList:
+    """List the rooms."""
+    return RoomList(summaries(chat))
+
+
+def summaries(chat: Chat) -> list[RoomSummary]:
+    """Return the rooms as lines of a list, the busiest first, bounded by ``rooms_listed``."""
+    by_size = sorted(chat.rooms, key=lambda room: (-len(room.members), room.label))
+    return [room.summary for room in by_size[: chat.limits.rooms_listed]]
+
+
+def create(chat: Chat, session: Session, command: Create, supply: Supply | None) -> RoomNamed | CreateRoom:
+    """Create a room."""
+    person = chat.person(session)
+    if isinstance(supply, ChatError):
+        raise supply
+    if isinstance(supply, RoomRecord):
+        return RoomNamed(supply.name)
+    if (room := chat.rooms.get(command.room)) is not None:
+        raise ChatError(Code.ROOM_EXISTS, f"There is a room called {room.label} already.", room=room.label)
+    return CreateRoom(new_record(chat, person, command.room))
+
+
+def delete(chat: Chat, session: Session, command: Delete, supply: Supply | None) -> RoomNamed | DeleteRoom:
+    """Delete a room of one's own, with its log."""
+    if isinstance(supply, ChatError):
+        raise supply
+    if isinstance(supply, Deleted):
+        return RoomNamed(supply.label)
+    person = chat.person(session)
+    room = chat.room(session, command.room)
+    check_delete(person, room)
+    return DeleteRoom(room.id, room.label, chat.now())
+
+
+def new_record(chat: Chat, creator: Person, name: str) -> RoomRecord:
+    """Return a room to be stored, or raise ``bad-name`` or ``too-many-rooms``."""
+    name = check_name(name, chat.limits, what="room name")
+    if len(chat.rooms) >= chat.limits.rooms:
+        raise ChatError(Code.TOO_MANY_ROOMS, "There are as many rooms as this server allows.", max=chat.limits.rooms)
+    return room_record(RoomId(chat.new_id()), name, creator.id, chat.new_epoch(), chat.now())
+
+
+def lobby_record(name: str, epoch: int, now: int) -> RoomRecord:
+    """Return the lobby, which belongs to nobody."""
+    return room_record(LOBBY_ID, name, PersonId(0), epoch, now)
+
+
+def room_record(room: RoomId, name: str, creator: PersonId, epoch: int, now: int) -> RoomRecord:
+    """Return a public room with an empty log."""
+    return RoomRecord(
+        id=room,
+        key=fold(name),
+        name=name,
+        direct=False,
+        head=Seq(0),
+        epoch=epoch,
+        topic="",
+        creator=creator,
+        created=now,
+    )
+
+
+def opened(chat: Chat, record: RoomRecord) -> None:
+    """Take a committed room into the registry and tell everybody."""
+    chat.rooms.add(Room.from_record(record))
+    chat.audience.broadcast(RoomCreated(record.name))
+
+
+def deleted(chat: Chat, room_id: RoomId) -> None:
+    """Take a deleted room out of the registry, with everybody in it, and tell everybody."""
+    room = chat.rooms.log(room_id)
+    if not isinstance(room, Room):
+        return
+    chat.audience.close(room.id)
+    for session in room.members:
+        del session.rooms[room.id]
+        if session.current is room:
+            session.current = next(reversed(session.rooms.values()), None)
+            chat.audience.refocus(session)
+    room.members.clear()
+    chat.rooms.remove(room)
+    chat.tails.forget(room.id)
+    chat.audience.broadcast(RoomDeleted(room.label))

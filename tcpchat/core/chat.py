@@ -1,0 +1,69 @@
+"""Everything the hub knows and may use: the registries, the bounds, and what came in as an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tcpchat.core.audience import Audience
+from tcpchat.core.limits import Limits
+from tcpchat.core.names import HERE
+from tcpchat.core.rooms import Room, Rooms
+from tcpchat.core.tails import Tails
+from tcpchat.core.users import Person, Session, Users
+from tcpchat.errors import ChatError, Code
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What the server says of itself."""
+
+    server: str
+    version: str
+    motd: str = ""
+
+
+@dataclass(slots=True)
+class Chat:
+    """The state of the chat. ``now`` gives milliseconds since 1970 (UTC), ``new_id`` 63 random bits."""
+
+    identity: Identity
+    limits: Limits
+    audience: Audience
+    now: Callable[[], int]
+    new_id: Callable[[], int]
+    tails: Tails
+    users: Users = field(default_factory=Users)
+    rooms: Rooms = field(default_factory=Rooms)
+    closing: bool = False
+
+    def new_epoch(self) -> int:
+        """Return the epoch of a new log: 53 random bits, which every JSON parser keeps exact."""
+        return self.new_id() >> 10
+
+    def person(self, session: Session) -> Person:
+        """Return who is speaking, or raise ``not-logged-in``."""
+        if session.person is None:
+            raise ChatError(Code.NOT_LOGGED_IN, "You are not logged in: choose a name first.")
+        return session.person
+
+    def room(self, session: Session, name: str) -> Room:
+        """Return the room called ``name`` (``.``: the current one), or raise ``no-such-room``."""
+        room = session.current if name == HERE else self.rooms.get(name)
+        if room is None:
+            raise _no_room(name)
+        return room
+
+    def joined_room(self, session: Session, name: str) -> Room:
+        """Return the room called ``name`` if the session is in it, or raise ``not-in-room``."""
+        room = self.room(session, name)
+        if room.id not in session.rooms:
+            raise ChatError(Code.NOT_IN_ROOM, f"You are not in {room.label}: join it first.", room=room.label)
+        return room
+
+
+def _no_room(name: str) -> ChatError:
+    if name == HERE:
+        return ChatError(Code.NOT_IN_ROOM, "You are in no room: join one first.")
+    shown = name[:64]
+    return ChatError(Code.NO_SUCH_ROOM, f"There is no room called {shown}.", room=shown)

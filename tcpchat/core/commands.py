@@ -1,0 +1,128 @@
+"""What a person can ask for. The JSON wire decodes ``data`` straight into these; text builds them from words."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Position = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+
+
+class Command(msgspec.Struct, frozen=True, gc=False):
+    """One request to the hub. A pipelined command doesn't wait for the earlier ones of its connection."""
+
+    pipelined: ClassVar[bool] = False
+    needs_login: ClassVar[bool] = True
+
+
+class Hello(Command):
+    """Ask what this server is."""
+
+    needs_login: ClassVar[bool] = False
+
+
+class Ping(Command):
+    """Ask for an answer after everything sent before it is settled."""
+
+    needs_login: ClassVar[bool] = False
+
+
+class Login(Command):
+    """Take a free name as a guest."""
+
+    needs_login: ClassVar[bool] = False
+    name: str
+    color: str | None = None
+
+
+class Arrive(Command):
+    """Log in and land in the lobby, with its recent history: what a person at a terminal does."""
+
+    needs_login: ClassVar[bool] = False
+    name: str
+
+
+class Logout(Command):
+    """Leave every room and give the name back; the connection stays."""
+
+
+class Quit(Command):
+    """Log out and close the connection."""
+
+    needs_login: ClassVar[bool] = False
+
+
+class ListRooms(Command):
+    """Ask for the rooms there are."""
+
+
+class ListUsers(Command):
+    """Ask for everybody who is logged in."""
+
+
+class Create(Command):
+    """Create a room without entering it."""
+
+    room: str
+
+
+class Delete(Command):
+    """Delete a room that one has created."""
+
+    room: str
+
+
+class Join(Command):
+    """Enter a room, created when absent, and read its log: the ``last`` entries, or those ``after`` a number."""
+
+    room: str
+    last: Count | None = None
+    after: Position | None = None
+
+
+class Leave(Command):
+    """Leave a room."""
+
+    room: str
+
+
+class ListMembers(Command):
+    """Ask who is in a room."""
+
+    room: str
+
+
+class Say(Command):
+    """Say something in a room one has joined."""
+
+    pipelined: ClassVar[bool] = True
+    room: str
+    text: str
+    action: bool = False
+
+
+class SayInLobby(Command):
+    """Say something in the lobby, entering it first when needed: the short form."""
+
+    pipelined: ClassVar[bool] = True
+    text: str
+
+
+class Tell(Command):
+    """Say something to one person."""
+
+    pipelined: ClassVar[bool] = True
+    to: str
+    text: str
+
+
+class History(Command):
+    """Read a page of a room's log: at most one of ``before``, ``after`` and ``around``, else the newest."""
+
+    room: str
+    before: Position | None = None
+    after: Position | None = None
+    around: Position | None = None
+    limit: Count = 50

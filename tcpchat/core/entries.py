@@ -1,0 +1,60 @@
+"""The log's own data: what is to be appended, what was appended, and the rooms that hold it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NewType
+
+import msgspec
+
+RoomId = NewType("RoomId", int)
+PersonId = NewType("PersonId", int)
+Seq = NewType("Seq", int)
+
+LOBBY_ID = RoomId(1)
+
+
+class Kind(IntEnum):
+    """What an entry is. The numbers are in the database and never change."""
+
+    MESSAGE = 0
+    ACTION = 1
+
+
+KIND_NAMES = {Kind.MESSAGE: "message", Kind.ACTION: "action"}
+
+
+class Draft(msgspec.Struct, frozen=True, gc=False):
+    """An entry before its commit: everything but its number. ``at`` is in milliseconds since 1970, UTC."""
+
+    room: RoomId
+    at: int
+    author: PersonId
+    name: str
+    color: str | None
+    kind: Kind
+    text: str
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A committed entry: ``seq`` is its place in its room's log, 1, 2, 3 … without holes."""
+
+    seq: Seq
+    draft: Draft
+
+
+class RoomRecord(msgspec.Struct, frozen=True, gc=False):
+    """A room as it is stored. ``key`` is unique; a direct conversation has the ids of its two people there.
+
+    ``epoch`` changes when a log begins anew, so that two numberings are never mistaken for each other.
+    """
+
+    id: RoomId
+    key: str
+    name: str
+    direct: bool
+    head: Seq
+    epoch: int
+    topic: str
+    creator: PersonId
+    created: int

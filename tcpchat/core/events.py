@@ -1,0 +1,73 @@
+"""What happens in the chat, as its readers are told. These are the ``data`` objects of docs/protocol.md."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Something that readers are told."""
+
+    op: ClassVar[str]
+
+
+class User(msgspec.Struct, frozen=True, gc=False):
+    """A person as others see one: never an address."""
+
+    name: str
+    color: str | UnsetType = UNSET
+
+
+class Message(Event):
+    """An entry of a log. In a direct conversation ``with`` is the other person, seen from the reader."""
+
+    op: ClassVar[str] = "message"
+    room: str
+    seq: int
+    at: int
+    from_: str = msgspec.field(name="from")
+    text: str
+    kind: str
+    color: str | UnsetType = UNSET
+    with_: str | UnsetType = msgspec.field(name="with", default=UNSET)
+
+
+class MemberJoined(Event):
+    """Somebody entered the room."""
+
+    op: ClassVar[str] = "joined"
+    room: str
+    user: User
+
+
+class MemberLeft(Event):
+    """Somebody left the room."""
+
+    op: ClassVar[str] = "left"
+    room: str
+    user: User
+
+
+class RoomCreated(Event):
+    """There is a new room; everybody logged in is told."""
+
+    op: ClassVar[str] = "room-created"
+    room: str
+
+
+class RoomDeleted(Event):
+    """A room is gone; everybody logged in is told."""
+
+    op: ClassVar[str] = "room-deleted"
+    room: str
+
+
+class Notice(Event):
+    """A word from the server itself. ``code`` is that of an error when the connection ends with it."""
+
+    op: ClassVar[str] = "notice"
+    text: str
+    code: str | UnsetType = UNSET

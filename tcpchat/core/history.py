@@ -1,0 +1,119 @@
+"""Reading a log: pages by number, from memory where the recent tail reaches, else from the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import UNSET
+
+from tcpchat.core.answers import HistoryPage
+from tcpchat.core.chat import Chat
+from tcpchat.core.commands import History
+from tcpchat.core.entries import KIND_NAMES, Entry, RoomId, Seq
+from tcpchat.core.events import Message
+from tcpchat.core.names import HERE
+from tcpchat.core.permissions import may_read
+from tcpchat.core.requests import Page, ReadPage, Supply
+from tcpchat.core.rooms import Direct, Room
+from tcpchat.core.users import Person, Session
+from tcpchat.errors import ChatError, Code
+
+
+def message(entry: Entry, label: str, other: str | None = None) -> Message:
+    """Return ``entry`` as its readers see it; ``other`` is the other person of a direct conversation."""
+    draft = entry.draft
+    return Message(
+        label,
+        entry.seq,
+        draft.at,
+        draft.name,
+        draft.text,
+        KIND_NAMES[draft.kind],
+        draft.color or UNSET,
+        other or UNSET,
+    )
+
+
+def messages(entries: Iterable[Entry], log: Room | Direct, reader: Person) -> list[Message]:
+    """Return entries of ``log`` as ``reader`` sees them."""
+    other = log.other(reader).name if isinstance(log, Direct) else None
+    return [message(entry, log.label, other) for entry in entries]
+
+
+def trim(entries: list[Entry], size: int, *, newest: bool) -> list[Entry]:
+    """Return the newest or oldest of ``entries`` whose texts fit ``size`` characters, at least one."""
+    total = 0
+    for count, entry in enumerate(reversed(entries) if newest else entries):
+        total += len(entry.draft.text)
+        if total > size and count:
+            return entries[-count:] if newest else entries[:count]
+    return entries
+
+
+def read_page(chat: Chat, room: RoomId, span: range, supply: Supply | None, *, newest: bool) -> list[Entry] | ReadPage:
+    """Return the entries of ``span`` (or as many of them as a page holds), or the request that will bring them.
+
+    With ``newest`` the result ends at the end of ``span``: what was committed while the page was read
+    comes from the tail in memory.
+    """
+    if isinstance(supply, ChatError):
+        raise supply
+    if not span:
+        return []
+    first, last = Seq(span[0]), Seq(span[-1])
+    cached = chat.tails.page(room, first, last)
+    if cached is None and isinstance(supply, Page):
+        cached = _extend(chat, room, supply.entries, last) if newest else supply.entries
+    if cached is None:
+        return ReadPage(room, first, last, newest)
+    return trim(cached, chat.limits.page_bytes, newest=newest)
+
+
+def history(chat: Chat, session: Session, command: History, supply: Supply | None) -> HistoryPage | ReadPage:
+    """Answer with one page of a log."""
+    person = chat.person(session)
+    log = _log(chat, session, command.room)
+    readable = may_read(person, log)
+    span, newest = _span(command, readable, min(command.limit, chat.limits.page_entries))
+    # A page that was asked for is good as it came; only a join needs to reach the head.
+    entries = supply.entries if isinstance(supply, Page) else read_page(chat, log.id, span, supply, newest=newest)
+    if isinstance(entries, ReadPage):
+        return entries
+    more = False
+    if entries and command.around is not None:
+        more = entries[0].seq > readable.start or entries[-1].seq + 1 < readable.stop
+    elif entries:
+        more = entries[0].seq > readable.start if newest else entries[-1].seq + 1 < readable.stop
+    return HistoryPage(log.label, messages(entries, log, person), more)
+
+
+def _log(chat: Chat, session: Session, name: str) -> Room | Direct:
+    if name != HERE and name.startswith("@"):
+        for direct in chat.person(session).directs.values():
+            if direct.label == name:
+                return direct
+    return chat.room(session, name)
+
+
+def _span(command: History, readable: range, limit: int) -> tuple[range, bool]:
+    """Return which numbers are meant, and whether the newest of them count when not all fit a page."""
+    given = [name for name in ("before", "after", "around") if getattr(command, name) is not None]
+    if len(given) > 1:
+        raise ChatError(
+            Code.BAD_FIELD, f"Give only one of before, after and around, not {' and '.join(given)}.", field=given[1]
+        )
+    if command.after is not None:
+        first = max(readable.start, command.after + 1)
+        return range(first, min(readable.stop, first + limit)), False
+    if command.around is not None:
+        first = max(readable.start, command.around - limit // 2)
+        return range(first, min(readable.stop, first + limit)), False
+    stop = readable.stop if command.before is None else min(readable.stop, max(command.before, readable.start))
+    return range(max(readable.start, stop - limit), stop), True
+
+
+def _extend(chat: Chat, room: RoomId, entries: list[Entry], last: int) -> list[Entry] | None:
+    if not entries or entries[-1].seq >= last:
+        return entries
+    rest = chat.tails.page(room, entries[-1].seq + 1, last)
+    return None if rest is None else entries + rest

@@ -1,0 +1,86 @@
+"""The hub: the only writer of the registries. Every wire's every command passes `Hub.handle`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tcpchat.core import catalogue, commands, history, membership, speech
+from tcpchat.core.answers import Answer
+from tcpchat.core.chat import Chat
+from tcpchat.core.commands import Command
+from tcpchat.core.entries import Entry, RoomRecord
+from tcpchat.core.requests import Committed, Deleted, Request, Supply
+from tcpchat.core.rooms import Room, Rooms
+from tcpchat.core.users import Session, Users
+
+Handler = Callable[[Chat, Session, Any, Supply | None], Answer | Request]
+
+HANDLERS: dict[type[Command], Handler] = {
+    commands.Hello: catalogue.hello,
+    commands.Ping: catalogue.ping,
+    commands.ListRooms: catalogue.rooms,
+    commands.Create: catalogue.create,
+    commands.Delete: catalogue.delete,
+    commands.Login: membership.login,
+    commands.Arrive: membership.arrive,
+    commands.Logout: membership.logout,
+    commands.Quit: membership.close,
+    commands.Join: membership.join,
+    commands.Leave: membership.leave,
+    commands.ListMembers: membership.members,
+    commands.ListUsers: membership.users,
+    commands.Say: speech.say,
+    commands.SayInLobby: speech.say_in_lobby,
+    commands.Tell: speech.tell,
+    commands.History: history.history,
+}
+
+
+class Hub:
+    """The chat's rules over the chat's state."""
+
+    def __init__(self, chat: Chat, records: Iterable[RoomRecord]) -> None:
+        self._chat = chat
+        for record in records:
+            chat.rooms.add(Room.from_record(record))
+
+    @property
+    def users(self) -> Users:
+        """Everybody logged in."""
+        return self._chat.users
+
+    @property
+    def rooms(self) -> Rooms:
+        """Every room."""
+        return self._chat.rooms
+
+    def handle(self, session: Session, command: Command, supply: Supply | None = None) -> Answer | Request:
+        """Answer ``command``, or return the request that must be performed first.
+
+        The result of a request comes back as ``supply``, with the same command: session, permission and
+        state are looked at afresh then. Raises `ChatError` for everything that is refused.
+        """
+        if command.needs_login:
+            self._chat.person(session)
+        return HANDLERS[type(command)](self._chat, session, command, supply)
+
+    def commit(self, changes: Iterable[Committed]) -> None:
+        """Take what one batch has committed into the state, in its order, and tell the readers."""
+        entries: list[Entry] = []
+        for change in changes:
+            if isinstance(change, Entry):
+                entries.append(change)
+                continue
+            speech.commit(self._chat, entries)
+            entries = []
+            if isinstance(change, RoomRecord):
+                catalogue.opened(self._chat, change)
+            elif isinstance(change, Deleted):
+                catalogue.deleted(self._chat, change.room)
+        speech.commit(self._chat, entries)
+        self._chat.audience.flush()
+
+    def close(self) -> None:
+        """Stop telling people that others leave: everybody is about to."""
+        self._chat.closing = True

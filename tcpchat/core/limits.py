@@ -1,0 +1,68 @@
+"""How much of everything one daemon, one connection and one person may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every bound of the daemon, with its unit in its name. Trusted addresses are exempt only where it says so."""
+
+    # One line, without its line end. 65,536 is what the protocol promises at the least.
+    line_bytes: int = 64 * KIB
+    # Before login nothing longer than a name or a login object is needed.
+    early_line_bytes: int = 4 * KIB
+    # A line too long is skipped, so that the connection survives a wrong paste; beyond this it is an attack.
+    skipped_bytes: int = 1 * MIB
+    # Everything a connection may send before it has logged in: a first chunk may carry a name and much text.
+    early_bytes: int = 128 * KIB
+    # Time to log in. A person reading the greeting and thinking of a name needs less.
+    login_seconds: float = 120.0
+    # Time after which a silent connection is taken for a person and greeted.
+    silence_seconds: float = 1.0
+    # Time a peer has to take what is left when we close, and then to close in turn, before it is cut off.
+    drain_seconds: float = 10.0
+    linger_seconds: float = 2.0
+
+    # One message in UTF-8: a screen or two of text, and four of them fit one chunk of 64 KiB.
+    text_bytes: int = 16 * KIB
+    # A name in characters and in UTF-8: fits a column of a screen, and most scripts in full.
+    name_characters: int = 32
+    name_bytes: int = 64
+
+    # A fan-out to 5,000 takes about 20 ms of the reactor's time.
+    people_per_room: int = 5_000
+    rooms_per_person: int = 100
+    # Rooms are small in memory (about 1 KiB), but their list is shown to people.
+    rooms: int = 10_000
+    # How many of them one listing shows, the busiest first.
+    rooms_listed: int = 1_000
+
+    # A page of history, in entries and in bytes of text: what catching up reads at once.
+    page_entries: int = 200
+    page_bytes: int = 64 * KIB
+    # What a join shows when it doesn't say: about a screen.
+    join_entries: int = 20
+
+    # The recent tail of a room kept in memory, and of all rooms together.
+    tail_entries: int = 256
+    tail_bytes: int = 64 * KIB
+    tails_bytes: int = 32 * MIB
+
+    # Text accepted and not yet committed: beyond the first we stop reading from the connection,
+    # beyond the second the author is told that the server is busy.
+    uncommitted_connection_bytes: int = 256 * KIB
+    uncommitted_bytes: int = 64 * MIB
+    # Output that a peer has not read, beyond the kernel's buffers and the transport's 64 KiB.
+    unread_bytes: int = 1 * MIB
+
+    # Connections from one address at a time (an office behind one router). Trusted addresses are exempt.
+    connections_per_address: int = 256
+    # Commands of one connection: a burst, then so many a second; beyond it we read more slowly,
+    # nothing is refused. Trusted addresses are exempt.
+    command_burst: int = 200
+    commands_per_second: float = 50.0

@@ -1,0 +1,180 @@
+"""Coming and going: logging in and out, joining and leaving rooms."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from tcpchat.core.answers import Arrived, Done, Goodbye, JoinedRoom, LeftRoom, LoggedIn, MemberList, UserList
+from tcpchat.core.catalogue import new_record, summaries
+from tcpchat.core.chat import Chat
+from tcpchat.core.commands import Arrive, Join, Leave, ListMembers, ListUsers, Login, Logout, Quit
+from tcpchat.core.entries import PersonId
+from tcpchat.core.events import MemberJoined, MemberLeft
+from tcpchat.core.history import messages, read_page
+from tcpchat.core.names import HERE, LOBBY, check_color, check_person_name
+from tcpchat.core.permissions import may_read
+from tcpchat.core.requests import CreateRoom, ReadPage, Supply
+from tcpchat.core.rooms import Room
+from tcpchat.core.users import Person, Session
+from tcpchat.errors import ChatError, Code
+
+
+def admit(chat: Chat, session: Session, name: str, color: str | None) -> Person:
+    """Make the session that of a person: the one function through which every login ends."""
+    if session.person is not None:
+        raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
+    name = check_person_name(name, chat.limits)
+    color = check_color(color)
+    if chat.users.get(name) is not None:
+        raise ChatError(Code.NAME_TAKEN, f"The name {name} is in use. Please choose another one.", name=name)
+    person = Person(PersonId(chat.new_id()), name, color, session)
+    session.person = person
+    chat.users.add(person)
+    return person
+
+
+def dismiss(chat: Chat, session: Session) -> None:
+    """Take the session out of every room and give its name back."""
+    person = session.person
+    if person is None:
+        return
+    for room in list(session.rooms.values()):
+        exit_room(chat, session, room)
+    session.person = person.session = None
+    chat.users.remove(person)
+    chat.rooms.forget_directs(person)
+
+
+def enter(chat: Chat, session: Session, room: Room) -> None:
+    """Put the session into the room and make it the current one; raise ``room-full`` or ``too-many-rooms``."""
+    person = chat.person(session)
+    if room.id not in session.rooms:
+        _check_space(chat, session, room)
+        chat.audience.publish(room.id, [MemberJoined(room.label, person.user)])
+        chat.audience.enter(room.id, session)
+        room.members[session] = person
+        session.rooms[room.id] = room
+    focus(chat, session, room)
+
+
+def exit_room(chat: Chat, session: Session, room: Room) -> None:
+    """Take the session out of the room; it goes on in the one it joined last before."""
+    chat.audience.leave(room.id, session)
+    person = room.members.pop(session)
+    del session.rooms[room.id]
+    if session.current is room:
+        focus(chat, session, next(reversed(session.rooms.values()), None))
+    if not chat.closing:
+        chat.audience.publish(room.id, [MemberLeft(room.label, person.user)])
+
+
+def focus(chat: Chat, session: Session, room: Room | None) -> None:
+    """Make ``room`` the one the session is speaking in."""
+    if session.current is not room:
+        session.current = room
+        chat.audience.refocus(session)
+
+
+def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -> LoggedIn:
+    """Log in as a guest; joins nothing by itself."""
+    person = admit(chat, session, command.name, command.color)
+    return LoggedIn(person.user, summaries(chat))
+
+
+def arrive(chat: Chat, session: Session, command: Arrive, supply: Supply | None) -> Arrived | CreateRoom | ReadPage:
+    """Log in as a guest and join the lobby."""
+    person = session.person if supply is not None else None
+    if person is None:
+        person = admit(chat, session, command.name, None)
+    try:
+        lobby = join(chat, session, Join(LOBBY), supply)
+    except ChatError as error:
+        return Arrived(person.user, error)
+    return Arrived(person.user, lobby) if isinstance(lobby, JoinedRoom) else lobby
+
+
+def logout(chat: Chat, session: Session, command: Logout, supply: Supply | None) -> Done:
+    """Log out and stay connected."""
+    dismiss(chat, session)
+    return Done()
+
+
+def close(chat: Chat, session: Session, command: Quit, supply: Supply | None) -> Goodbye:
+    """Log out and end the connection."""
+    dismiss(chat, session)
+    return Goodbye()
+
+
+def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> JoinedRoom | CreateRoom | ReadPage:
+    """Enter a room with a part of its log, so that what is said next follows without a gap."""
+    person = chat.person(session)
+    if command.last is not None and command.after is not None:
+        raise ChatError(Code.BAD_FIELD, "Give only one of last and after.", field="after")
+    room = session.current if command.room == HERE else chat.rooms.get(command.room)
+    if room is None:
+        # Somebody else's creation may have come first; then the room is there now.
+        if isinstance(supply, ChatError):
+            raise supply
+        _check_space(chat, session, None)
+        return CreateRoom(new_record(chat, person, command.room))
+    if room.id not in session.rooms:
+        _check_space(chat, session, room)
+    if isinstance(supply, ChatError) and supply.code is Code.ROOM_EXISTS:
+        supply = None
+    span, newest = _join_span(chat, command, may_read(person, room))
+    entries = read_page(chat, room.id, span, supply, newest=newest)
+    if isinstance(entries, ReadPage):
+        return entries
+    enter(chat, session, room)
+    if not entries:
+        more = False
+    elif newest:
+        more = entries[0].seq > 1
+    else:
+        more = entries[-1].seq < room.head
+    shown = messages(entries, room, person)
+    return JoinedRoom(room.label, room.topic, room.head, room.epoch, room.users, shown, more)
+
+
+def leave(chat: Chat, session: Session, command: Leave, supply: Supply | None) -> LeftRoom:
+    """Leave a room; answers with those who stayed."""
+    room = chat.joined_room(session, command.room)
+    exit_room(chat, session, room)
+    return LeftRoom(room.label, room.users, session.current.label if session.current else UNSET)
+
+
+def members(chat: Chat, session: Session, command: ListMembers, supply: Supply | None) -> MemberList:
+    """Answer who is in a room."""
+    room = chat.room(session, command.room)
+    return MemberList(room.label, room.users)
+
+
+def users(chat: Chat, session: Session, command: ListUsers, supply: Supply | None) -> UserList:
+    """Answer who is logged in."""
+    return UserList([person.user for person in chat.users])
+
+
+def _join_span(chat: Chat, command: Join, readable: range) -> tuple[range, bool]:
+    if command.after is not None:
+        first = max(readable.start, command.after + 1)
+        return range(first, min(readable.stop, first + chat.limits.page_entries)), False
+    last = chat.limits.join_entries if command.last is None else command.last
+    count = min(last, chat.limits.page_entries)
+    return range(max(readable.start, readable.stop - count), readable.stop), True
+
+
+def _check_space(chat: Chat, session: Session, room: Room | None) -> None:
+    limits = chat.limits
+    if len(session.rooms) >= limits.rooms_per_person:
+        raise ChatError(
+            Code.TOO_MANY_ROOMS,
+            f"You are in {len(session.rooms)} rooms, as many as one can be in: leave one first.",
+            max=limits.rooms_per_person,
+        )
+    if room is not None and len(room.members) >= limits.people_per_room:
+        raise ChatError(
+            Code.ROOM_FULL,
+            f"{room.label} is full: {len(room.members)} people are in it.",
+            room=room.label,
+            max=limits.people_per_room,
+        )

@@ -1,0 +1,85 @@
+"""Names of people and rooms: which are allowed, and when two are the same."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import NewType
+
+from tcpchat.core.limits import Limits
+from tcpchat.errors import ChatError, Code
+
+Key = NewType("Key", str)
+"""A folded name; two names are the same when their keys are."""
+
+LOBBY = "lobby"
+HERE = "."
+"""In the place of a room's name: the room the session is speaking in. Never a name itself."""
+
+# They would read as words of the program.
+RESERVED = frozenset({"admin", "everyone", "nobody", "root", "server", "system", "tcpchat", "you"})
+
+_COLOR = re.compile(r"#[0-9a-fA-F]{6}|[a-z]{3,20}")
+
+
+def fold(name: str) -> Key:
+    """Return the key under which ``name`` is compared: NFKC, without case."""
+    return Key(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()))
+
+
+def check_name(name: str, limits: Limits, *, what: str = "name") -> str:
+    """Return ``name`` in NFC, or raise ``bad-name`` saying which character or rule refused it.
+
+    A name begins with a letter or digit and goes on with letters, digits, marks, ``-``, ``_`` and ``.``;
+    its length is bounded in characters and in UTF-8 bytes.
+    """
+    name = unicodedata.normalize("NFC", name.strip())
+    if not name:
+        raise ChatError(Code.BAD_NAME, f"The {what} is empty: it needs a letter or digit to begin with.")
+    # A few characters fold to many, and the key has a bound too.
+    size = max(len(name.encode(errors="replace")), len(fold(name)))
+    if len(name) > limits.name_characters or size > limits.name_bytes:
+        raise ChatError(
+            Code.BAD_NAME,
+            f"The {what} is too long: at most {limits.name_characters} characters "
+            f"and {limits.name_bytes} bytes of UTF-8.",
+            max_characters=limits.name_characters,
+            max_bytes=limits.name_bytes,
+        )
+    for position, character in enumerate(name):
+        if not _allowed(character, first=position == 0):
+            raise ChatError(Code.BAD_NAME, _complaint(what, character, position), position=position)
+    return name
+
+
+def check_person_name(name: str, limits: Limits) -> str:
+    """Return ``name`` as `check_name` does; words that the program itself speaks with are refused too."""
+    name = check_name(name, limits)
+    if fold(name) in RESERVED:
+        raise ChatError(Code.BAD_NAME, f"The name {name} is reserved. Please choose another one.")
+    return name
+
+
+def check_color(color: str | None) -> str | None:
+    """Return ``color``, or raise ``bad-field`` unless it is ``#rrggbb`` or a lower-case colour word."""
+    if color is None or _COLOR.fullmatch(color):
+        return color
+    raise ChatError(
+        Code.BAD_FIELD, "color must look like #3a7bd5 or be one lower-case word such as teal.", field="color"
+    )
+
+
+def _allowed(character: str, *, first: bool) -> bool:
+    group = unicodedata.category(character)[0]
+    if first:
+        return group in "LN"
+    return group in "LNM" or character in "-_."
+
+
+def _complaint(what: str, character: str, position: int) -> str:
+    shown = f"'{character}'" if character.isprintable() else f"U+{ord(character):04X}"
+    if position == 0:
+        return f"The {what} can't begin with {shown}: it begins with a letter or digit."
+    if character == " ":
+        return f"The {what} can't contain a space: it is one word."
+    return f"The {what} can't contain {shown}: use letters, digits, '-', '_' and '.'."

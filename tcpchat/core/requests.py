@@ -1,0 +1,68 @@
+"""What the hub needs done before it can answer. The server performs it and calls the hub again with the result."""
+
+from __future__ import annotations
+
+import msgspec
+
+from tcpchat.core.entries import Draft, Entry, RoomId, RoomRecord, Seq
+from tcpchat.errors import ChatError
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """Work that takes a disk, and so can't be done while the hub waits."""
+
+
+class Append(Request):
+    """Commit an entry; supplies its `Entry`. ``opens`` is the room it needs if that isn't stored yet."""
+
+    draft: Draft
+    opens: RoomRecord | None = None
+
+
+class CreateRoom(Request):
+    """Store a room; supplies its `RoomRecord`, or ``room-exists``."""
+
+    record: RoomRecord
+
+
+class DeleteRoom(Request):
+    """Delete a room and its log; supplies a `Deleted`."""
+
+    room: RoomId
+    label: str
+    at: int
+
+
+class ReadPage(Request):
+    """Read entries ``first`` to ``last``; supplies a `Page`.
+
+    When they don't fit ``page_bytes`` it holds the newest of them if ``newest``, else the oldest.
+    """
+
+    room: RoomId
+    first: Seq
+    last: Seq
+    newest: bool
+
+
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """Entries read from a log, in the order of their numbers, without holes."""
+
+    entries: list[Entry]
+
+
+class Deleted(msgspec.Struct, frozen=True, gc=False):
+    """The room is gone."""
+
+    room: RoomId
+    label: str
+
+
+Supply = Entry | RoomRecord | Page | Deleted | ChatError
+"""What a performed request gives back to the hub."""
+
+Committed = Entry | RoomRecord | Deleted
+"""What a commit can have changed."""
+
+Change = Append | CreateRoom | DeleteRoom
+"""The requests that go through the one FIFO of commits."""

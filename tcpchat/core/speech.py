@@ -1,0 +1,130 @@
+"""Saying something: what is to be committed, and what everybody is told once it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tcpchat.core.answers import Accepted
+from tcpchat.core.chat import Chat
+from tcpchat.core.commands import Say, SayInLobby, Tell
+from tcpchat.core.entries import LOBBY_ID, Draft, Entry, Kind, PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.history import message
+from tcpchat.core.limits import Limits
+from tcpchat.core.membership import enter
+from tcpchat.core.requests import Append, Supply
+from tcpchat.core.rooms import Direct, Room, direct_label
+from tcpchat.core.text import clean
+from tcpchat.core.users import Person, Session
+from tcpchat.errors import ChatError, Code
+
+
+def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Accepted | Append:
+    """Append to a room one has joined; accepted once committed."""
+    if supply is not None:
+        return _accepted(chat, supply)
+    person = chat.person(session)
+    room = chat.joined_room(session, command.room)
+    return Append(_draft(chat, room.id, person, command.text, Kind.ACTION if command.action else Kind.MESSAGE))
+
+
+def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supply | None) -> Accepted | Append:
+    """Append to the lobby, entering it first when needed."""
+    if supply is not None:
+        return _accepted(chat, supply)
+    person = chat.person(session)
+    draft = _draft(chat, LOBBY_ID, person, command.text, Kind.MESSAGE)
+    lobby = chat.rooms.log(LOBBY_ID)
+    if isinstance(lobby, Room) and lobby.id not in session.rooms:
+        enter(chat, session, lobby)
+    return Append(draft)
+
+
+def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> Accepted | Append:
+    """Append to the conversation with one person; it begins with the first word."""
+    if supply is not None:
+        return _accepted(chat, supply)
+    person = chat.person(session)
+    other = chat.users.get(command.to)
+    if other is None:
+        shown = command.to[:64]
+        raise ChatError(Code.NO_SUCH_USER, f"There is nobody called {shown} here.", user=shown)
+    if other is person:
+        raise ChatError(Code.NOT_ALLOWED, "You can't send a direct message to yourself.")
+    direct = person.directs.get(other.id)
+    room = direct.id if direct else RoomId(chat.new_id())
+    draft = _draft(chat, room, person, command.text, Kind.MESSAGE)
+    if direct is None:
+        direct = _open_direct(chat, room, person, other)
+    return Append(draft, None if direct.stored else direct.record)
+
+
+def commit(chat: Chat, entries: Iterable[Entry]) -> None:
+    """Take committed entries into the state, in log order, and tell everybody who reads them."""
+    by_room: dict[RoomId, list[Entry]] = {}
+    for entry in entries:
+        by_room.setdefault(entry.draft.room, []).append(entry)
+    for room, appended in by_room.items():
+        log = chat.rooms.log(room)
+        if log is None:  # deleted, or both people of a conversation have gone
+            continue
+        log.head = appended[-1].seq
+        chat.tails.extend(room, appended)
+        if isinstance(log, Direct):
+            log.stored = True
+            _deliver(chat, log, appended)
+        else:
+            chat.audience.publish(room, [message(entry, log.label) for entry in appended])
+
+
+def check_text(text: str, limits: Limits) -> str:
+    """Return ``text`` cleaned, or raise ``text-empty`` or ``text-too-long``."""
+    text = clean(text)
+    if not text:
+        raise ChatError(Code.TEXT_EMPTY, "There is nothing in the text to send.")
+    # Four bytes at most per character: only long texts need counting.
+    if len(text) * 4 > limits.text_bytes and (size := len(text.encode())) > limits.text_bytes:
+        raise ChatError(
+            Code.TEXT_TOO_LONG,
+            f"The text has {size} bytes; at most {limits.text_bytes} are allowed. Send it in parts.",
+            max_bytes=limits.text_bytes,
+        )
+    return text
+
+
+def _draft(chat: Chat, room: RoomId, person: Person, text: str, kind: Kind) -> Draft:
+    return Draft(room, chat.now(), person.id, person.name, person.color, kind, check_text(text, chat.limits))
+
+
+def _accepted(chat: Chat, supply: Supply) -> Accepted:
+    if isinstance(supply, ChatError):
+        raise supply
+    assert isinstance(supply, Entry)
+    log = chat.rooms.log(supply.draft.room)
+    label = log.label if log else direct_label(supply.draft.room)
+    return Accepted(label, supply.seq, supply.draft.at)
+
+
+def _open_direct(chat: Chat, room: RoomId, person: Person, other: Person) -> Direct:
+    low, high = sorted((person.id, other.id))
+    record = RoomRecord(
+        id=room,
+        key=f"{low}+{high}",
+        name=direct_label(room),
+        direct=True,
+        head=Seq(0),
+        epoch=chat.new_epoch(),
+        topic="",
+        creator=PersonId(person.id),
+        created=chat.now(),
+    )
+    direct = Direct(record, (person, other))
+    chat.rooms.add_direct(direct)
+    return direct
+
+
+def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
+    for person in direct.pair:
+        if person.session is not None:
+            other = direct.other(person).name
+            for entry in entries:
+                chat.audience.send(person.session, message(entry, direct.label, other))

@@ -1,0 +1,69 @@
+"""The recent tail of each busy room, kept in memory so that most reading needs no database."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from itertools import islice
+
+from tcpchat.core.entries import Entry, RoomId
+from tcpchat.core.limits import Limits
+
+# What an entry costs besides its text: the objects around it.
+_OVERHEAD_BYTES = 300
+
+
+class _Tail:
+    """The last entries of one room, without holes."""
+
+    __slots__ = ("entries", "size")
+
+    def __init__(self) -> None:
+        self.entries: deque[Entry] = deque()
+        self.size = 0
+
+
+class Tails:
+    """The tails of all rooms, bounded per room and in total; the room that spoke longest ago goes first."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._tails: OrderedDict[RoomId, _Tail] = OrderedDict()
+        self._size = 0
+
+    def extend(self, room: RoomId, entries: Iterable[Entry]) -> None:
+        """Append newly committed entries of a room, in the order of their numbers."""
+        tail = self._tails.get(room)
+        if tail is None:
+            tail = self._tails[room] = _Tail()
+        else:
+            self._tails.move_to_end(room)
+        before = tail.size
+        for entry in entries:
+            tail.entries.append(entry)
+            tail.size += _cost(entry)
+        while len(tail.entries) > self._limits.tail_entries or tail.size > self._limits.tail_bytes:
+            tail.size -= _cost(tail.entries.popleft())
+        self._size += tail.size - before
+        while self._size > self._limits.tails_bytes:
+            self._size -= self._tails.popitem(last=False)[1].size
+
+    def page(self, room: RoomId, first: int, last: int) -> list[Entry] | None:
+        """Return the entries ``first`` to ``last``, or None unless all of them are kept here."""
+        tail = self._tails.get(room)
+        if tail is None or not tail.entries:
+            return None
+        start = tail.entries[0].seq
+        if first < start or last > tail.entries[-1].seq:
+            return None
+        return list(islice(tail.entries, first - start, last - start + 1))
+
+    def forget(self, room: RoomId) -> None:
+        """Drop the tail of a room that is gone."""
+        tail = self._tails.pop(room, None)
+        if tail is not None:
+            self._size -= tail.size
+
+
+def _cost(entry: Entry) -> int:
+    return len(entry.draft.text) * 2 + _OVERHEAD_BYTES

@@ -1,0 +1,56 @@
+"""What can go wrong between a person and the chat: a stable code, a public sentence, and facts."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Stable names of everything the chat refuses; each wire spells them its own way."""
+
+    ALREADY_LOGGED_IN = "already-logged-in"
+    BAD_FIELD = "bad-field"
+    BAD_JSON = "bad-json"
+    BAD_NAME = "bad-name"
+    BAD_UTF8 = "bad-utf8"
+    BUSY = "busy"
+    INTERNAL = "internal"
+    LINE_TOO_LONG = "line-too-long"
+    LOGIN_TIMEOUT = "login-timeout"
+    NAME_TAKEN = "name-taken"
+    NO_SUCH_ROOM = "no-such-room"
+    NO_SUCH_USER = "no-such-user"
+    NOT_ALLOWED = "not-allowed"
+    NOT_IN_ROOM = "not-in-room"
+    NOT_LOGGED_IN = "not-logged-in"
+    ROOM_EXISTS = "room-exists"
+    ROOM_FULL = "room-full"
+    SHUTTING_DOWN = "shutting-down"
+    SLOW_READER = "slow-reader"
+    STORE_FAILED = "store-failed"
+    TEXT_EMPTY = "text-empty"
+    TEXT_TOO_LONG = "text-too-long"
+    TOO_MANY_CONNECTIONS = "too-many-connections"
+    TOO_MANY_ROOMS = "too-many-rooms"
+    UNKNOWN_COMMAND = "unknown-command"
+    UNKNOWN_OP = "unknown-op"
+
+
+Fact = str | int
+
+
+class ChatError(Exception):
+    """A refusal that its author may read: ``code`` for programs, ``text`` for people, ``facts`` for both.
+
+    The text is one sentence or two, free of internals; details belong in the log.
+    """
+
+    def __init__(self, code: Code, text: str, **facts: Fact) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.facts = facts
+
+
+class StartError(Exception):
+    """The daemon can't start; the text is one line for the operator."""

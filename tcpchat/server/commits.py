@@ -1,0 +1,170 @@
+"""Group commits: while one batch is being committed by the writer's thread, the next one gathers."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.logger import Logger
+
+from tcpchat.core.entries import RoomId
+from tcpchat.core.limits import Limits
+from tcpchat.core.requests import Append, Change, Committed, Deleted, Supply
+from tcpchat.errors import ChatError, Code
+from tcpchat.store.log import Outcome
+
+Done = Callable[[Supply], None]
+
+# One transaction stays short enough to be undone and halved.
+_BATCH_CHANGES = 5_000
+# What is removed of a deleted room between two batches: about 10 ms.
+_PURGE_ENTRIES = 2_000
+
+
+class Log(Protocol):
+    """What commits, blocking; `tcpchat.store.log.LogWriter` is the real one."""
+
+    def commit(self, changes: Sequence[Change]) -> Outcome:
+        """Commit a batch."""
+
+    def purge(self, room: RoomId, limit: int) -> bool:
+        """Remove a part of a deleted room; True when nothing is left."""
+
+    def close(self) -> None:
+        """Let go of the database."""
+
+
+class ReactorThreads(IReactorTime, IReactorFromThreads):
+    """What is used of a reactor here."""
+
+
+class GroupCommit:
+    """One FIFO of batches and one thread that commits them; all callbacks come on the reactor's thread.
+
+    ``on_commit`` hears of every batch first, then each change's own ``done``, in order.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        log: Log,
+        reactor: ReactorThreads,
+        limits: Limits,
+        on_commit: Callable[[Sequence[Committed]], None],
+    ) -> None:
+        self._store = log
+        self._reactor = reactor
+        self._limits = limits
+        self._on_commit = on_commit
+        self._gathering: list[tuple[Change, Done]] = []
+        self._bytes = 0
+        self._busy = False
+        self._scheduled = False
+        self._batches: queue.SimpleQueue[list[tuple[Change, Done]] | None] = queue.SimpleQueue()
+        self._purging: list[RoomId] = []
+        self._stopped: Deferred[None] = Deferred()
+
+    def start(self, unfinished: Sequence[RoomId] = ()) -> None:
+        """Start the thread; ``unfinished`` are deleted rooms of which entries remain."""
+        self._purging = list(unfinished)
+        threading.Thread(target=self._run, name="log writer", daemon=True).start()
+
+    def submit(self, change: Change, done: Done) -> None:
+        """Put a change into the next batch; ``done`` is given what it gave, or a `ChatError`.
+
+        When more text is waiting than ``uncommitted_bytes``, that is ``busy``, at once.
+        """
+        if self._bytes > self._limits.uncommitted_bytes:
+            done(ChatError(Code.BUSY, "The server is busy, and this was not sent. Please try again in a moment."))
+            return
+        self._bytes += _size(change)
+        self._gathering.append((change, done))
+        if not self._busy and not self._scheduled:
+            # In the reactor's next turn, so that everything that arrived in this one shares the commit.
+            self._scheduled = True
+            self._reactor.callLater(0, self._send)
+
+    def stop(self) -> Deferred[None]:
+        """End the thread after the batch in hand; fires when it has let go of the database."""
+        self._batches.put(None)
+        return self._stopped
+
+    def _send(self) -> None:
+        self._scheduled = False
+        if self._gathering and not self._busy:
+            self._busy = True
+            batch = self._gathering[:_BATCH_CHANGES]
+            del self._gathering[:_BATCH_CHANGES]
+            self._batches.put(batch)
+
+    def _finished(self, batch: list[tuple[Change, Done]], outcome: Outcome) -> None:
+        self._busy = False
+        self._send()  # the next commit goes on while this one is being delivered
+        self._bytes -= sum(_size(change) for change, _ in batch)
+        committed: list[Committed] = list(outcome.late)
+        committed += [supply for supply in outcome.supplies if not isinstance(supply, ChatError)]  # type: ignore[misc]
+        self._on_commit(committed)
+        for (_, done), supply in zip(batch, outcome.supplies, strict=True):
+            done(supply)
+
+    def _run(self) -> None:
+        """The writer's thread."""
+        while True:
+            try:
+                batch = self._batches.get(block=not self._purging)
+            except queue.Empty:
+                self._purge()
+                continue
+            if batch is None:
+                break
+            outcome = self._commit([change for change, _ in batch])
+            self._purging += [supply.room for supply in outcome.supplies if isinstance(supply, Deleted)]
+            self._reactor.callFromThread(self._finished, batch, outcome)
+        self._store.close()
+        self._reactor.callFromThread(self._stopped.callback, None)
+
+    def _commit(self, changes: list[Change]) -> Outcome:
+        try:
+            outcome = self._store.commit(changes)
+        except Exception as error:
+            self._log.failure("the log failed to commit")
+            outcome = Outcome([_failure(error) for _ in changes], [])
+        failed = [supply for supply in outcome.supplies if isinstance(supply, ChatError) and supply.__cause__]
+        if failed:
+            self._log.error(
+                "{count} of {total} changes were not committed: {reason}",
+                count=len(failed),
+                total=len(changes),
+                reason=_reason(failed[0]),
+            )
+        return outcome
+
+    def _purge(self) -> None:
+        room = self._purging[0]
+        try:
+            gone = self._store.purge(room, _PURGE_ENTRIES)
+        except Exception as error:
+            self._log.error("the entries of a deleted room stay until the next start: {reason}", reason=str(error))
+            gone = True
+        if gone:
+            self._purging.remove(room)
+
+
+def _size(change: Change) -> int:
+    return len(change.draft.text) if isinstance(change, Append) else 0
+
+
+def _failure(error: Exception) -> ChatError:
+    failure = ChatError(Code.STORE_FAILED, "The server could not keep this, so nobody has seen it. Please try again.")
+    failure.__cause__ = error
+    return failure
+
+
+def _reason(error: ChatError) -> str:
+    cause = error.__cause__
+    return str(getattr(cause, "orig", cause))

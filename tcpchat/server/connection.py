@@ -1,0 +1,205 @@
+"""One peer's dialogue with the hub: commands in their order, answers in the same order, on any transport."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from tcpchat.core.answers import Answer, Goodbye
+from tcpchat.core.commands import Command, Hello, Quit
+from tcpchat.core.events import Notice
+from tcpchat.core.hub import Hub
+from tcpchat.core.limits import Limits
+from tcpchat.core.requests import Append, Supply
+from tcpchat.core.requests import Request as HubRequest
+from tcpchat.core.users import Session
+from tcpchat.errors import ChatError, Code
+from tcpchat.server.executor import Executor
+from tcpchat.server.pace import Pace
+from tcpchat.server.publisher import Publisher
+from tcpchat.wire.codec import Codec, Encoder, Request
+
+
+class Peer(Protocol):
+    """The transport's side of a connection."""
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``."""
+
+    def finish(self, last: bytes) -> None:
+        """Send ``last`` and close."""
+
+    def proceed(self) -> None:
+        """Lines may be handed over again: the connection is no longer blocked."""
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """The place of one request in the order of answers."""
+
+    request: Request
+    answer: Answer | ChatError | None = None
+    uncommitted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every connection uses."""
+
+    hub: Hub
+    executor: Executor
+    publisher: Publisher
+    clock: IReactorTime
+    limits: Limits
+
+
+class Connection:
+    """Hands a peer's lines to the hub one by one, and the answers back in their order.
+
+    What is said is pipelined. Every other command waits until the earlier ones are committed, delivered and
+    answered; while one waits or is under way the connection is ``blocked``, and the transport keeps its lines.
+    """
+
+    _log = Logger()
+
+    def __init__(self, services: Services, codec: Codec, peer: Peer, pace: Pace | None) -> None:
+        self.session = Session()
+        self.codec = codec
+        self._services = services
+        self._peer = peer
+        self._pace = pace
+        self._slots: deque[_Slot] = deque()
+        self._waiting: Request | None = None
+        self._barrier = False
+        self._uncommitted = 0
+        self._ended = False
+        services.publisher.attach(self.session, self)
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the next line must wait."""
+        return self._waiting is not None or self._barrier
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the session is somebody's."""
+        return self.session.person is not None
+
+    def greet(self) -> None:
+        """Send what this wire says first."""
+        greeting = self._services.hub.handle(self.session, Hello())
+        self._peer.write(self.codec.greet(greeting))  # type: ignore[arg-type]
+
+    def receive(self, line: bytes) -> None:
+        """Take one line, without its line end. Not to be called while ``blocked``."""
+        if self._ended:
+            return
+        request = self.codec.feed(line)
+        if request is not None:
+            self._waiting = request
+            self._advance()
+
+    def refuse(self, error: ChatError) -> None:
+        """Answer what isn't a line at all, in the order of the answers."""
+        self._start(Request(error))
+
+    def end(self) -> None:
+        """No more lines will come: when all is answered, log out and close."""
+        if not self._ended:
+            self._ended = True
+            self._waiting = Request(Quit())
+            self._advance()
+
+    def notify(self, text: str, code: Code | None = None) -> bytes:
+        """Return a word from the server, as this wire says it."""
+        notice = Notice(text, code.value) if code else Notice(text)
+        return self.codec.encoder(current=True).encode(notice)
+
+    def encoder(self, *, current: bool) -> Encoder:
+        """Return how this connection's wire encodes a room's events."""
+        return self.codec.encoder(current=current)
+
+    def deliver(self, data: bytes) -> None:
+        """Send encoded events."""
+        self._peer.write(data)
+
+    def _advance(self) -> None:
+        """Start the waiting request if its turn has come."""
+        request = self._waiting
+        if request is None or self._barrier or self._must_wait(request):
+            return
+        if self._pace is not None and (delay := self._pace.take()):
+            self._barrier = True
+            self._services.clock.callLater(delay, self._resume)
+            return
+        self._waiting = None
+        self._start(request)
+
+    def _must_wait(self, request: Request) -> bool:
+        if not self._slots:
+            return False
+        if isinstance(request.asks, Command) and not request.asks.pipelined:
+            return True
+        return self._uncommitted > self._services.limits.uncommitted_connection_bytes
+
+    def _resume(self) -> None:
+        """The pause for a too fast peer is over."""
+        self._barrier = False
+        if self._waiting is not None:
+            request, self._waiting = self._waiting, None
+            self._start(request)
+        self._unblock()
+
+    def _start(self, request: Request) -> None:
+        slot = _Slot(request)
+        self._slots.append(slot)
+        if isinstance(request.asks, Command):
+            self._barrier = not request.asks.pipelined
+            self._step(slot, request.asks)
+        else:
+            self._settle(slot, request.asks)
+
+    def _step(self, slot: _Slot, command: Command, supply: Supply | None = None) -> None:
+        """Ask the hub, perform what it needs, and ask it again with the result."""
+        self._uncommitted -= slot.uncommitted
+        slot.uncommitted = 0
+        try:
+            outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
+        except ChatError as error:
+            outcome = error
+        except Exception:
+            self._log.failure("a command failed: {command}", command=type(command).__name__)
+            outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
+        if not isinstance(outcome, HubRequest):
+            self._settle(slot, outcome)
+            return
+        if isinstance(outcome, Append):
+            slot.uncommitted = len(outcome.draft.text)
+            self._uncommitted += slot.uncommitted
+        self._services.executor.perform(outcome, partial(self._step, slot, command))
+
+    def _settle(self, slot: _Slot, answer: Answer | ChatError) -> None:
+        """Note an answer, and send all those whose turn has come."""
+        slot.answer = answer
+        if isinstance(slot.request.asks, Command) and not slot.request.asks.pipelined:
+            self._barrier = False
+        replies = []
+        while self._slots and (ready := self._slots[0].answer) is not None:
+            replies.append(self.codec.reply(self._slots.popleft().request, ready))
+        if isinstance(answer, Goodbye):
+            self._ended = True
+            self._services.publisher.detach(self.session)
+            self._peer.finish(b"".join(replies))
+        elif replies:
+            self._peer.write(b"".join(replies))
+        self._unblock()
+
+    def _unblock(self) -> None:
+        self._advance()
+        if not self.blocked:
+            self._peer.proceed()

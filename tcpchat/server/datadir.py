@@ -1,0 +1,63 @@
+"""The place of the embedded database: private to its owner, and held by one daemon at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from tcpchat.errors import StartError
+
+DATABASE = "tcpchat.db"
+LOCK = "lock"
+
+
+class FileLock:
+    """Holds a file for this process and those it forks, until the last of them ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock, or raise `StartError` naming who has it."""
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            # flock, not lockf: it survives the fork of a daemon that goes to the background.
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(self._file, 32).decode(errors="replace").strip()
+            os.close(self._file)
+            known = f" (process {holder})" if holder else ""
+            raise StartError(f"another daemon{known} is using {path.parent}") from None
+
+    def sign(self) -> None:
+        """Write the number of this process into the file, for the one who finds it locked."""
+        os.ftruncate(self._file, 0)
+        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let go of the file."""
+        os.close(self._file)
+
+
+def default_directory(environment: dict[str, str]) -> Path:
+    """Return systemd's state directory, else the user's (XDG Base Directory Specification)."""
+    if given := environment.get("STATE_DIRECTORY"):
+        return Path(given.split(":")[0])
+    state = environment.get("XDG_STATE_HOME", "")
+    # A relative path is to be ignored, says the specification.
+    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return base / "tcpchat"
+
+
+def open_directory(path: Path) -> FileLock:
+    """Create the directory (mode 0700) if it is absent, and hold it; raises `StartError`.
+
+    One that is ours already, or empty, is made private; the mode of any other is its owner's business.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        names = {entry.name for entry in path.iterdir()}
+        if not names or LOCK in names:
+            path.chmod(0o700)
+        lock = FileLock(path / LOCK)
+    except OSError as error:
+        raise StartError(f"can't use the data directory {path}: {error.strerror or error}") from None
+    return lock

@@ -1,0 +1,82 @@
+"""Where the daemon listens: a dual-stack TCP port, and any endpoint that Twisted knows."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import ServerFactory
+from twisted.python.failure import Failure
+
+from tcpchat.errors import StartError
+
+# Connections that may wait to be accepted; Twisted's 50 is too few for everybody to come back at once.
+BACKLOG = 1024
+
+
+def listen(reactor: Any, factory: ServerFactory, port: int | None, endpoints: Sequence[str]) -> list[IListeningPort]:
+    """Listen on ``port`` (0: a free one) and on every endpoint; raises `StartError`, listening nowhere then."""
+    listening: list[IListeningPort] = []
+    try:
+        if port is not None:
+            listening.append(_listen_port(reactor, factory, port))
+        listening.extend(_listen_endpoint(reactor, factory, description) for description in endpoints)
+    except StartError:
+        for begun in listening:
+            begun.stopListening()
+        raise
+    return listening
+
+
+def _listen_port(reactor: Any, factory: ServerFactory, port: int) -> IListeningPort:
+    try:
+        listener = _dual_stack_socket(port)
+    except (OSError, OverflowError) as error:
+        raise StartError(f"can't listen on port {port}: {_reason(error)}") from None
+    try:
+        listener.setblocking(False)
+        listening: IListeningPort = reactor.adoptStreamPort(listener.fileno(), listener.family, factory)
+    finally:
+        listener.close()  # the reactor has its own copy
+    return listening
+
+
+def _dual_stack_socket(port: int) -> socket.socket:
+    """Return a listening socket for IPv6 and IPv4, or for IPv4 where there is no IPv6."""
+    if socket.has_dualstack_ipv6():
+        try:
+            return socket.create_server(("", port), family=socket.AF_INET6, backlog=BACKLOG, dualstack_ipv6=True)
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+    return socket.create_server(("", port), backlog=BACKLOG)
+
+
+def _listen_endpoint(reactor: Any, factory: ServerFactory, description: str) -> IListeningPort:
+    try:
+        endpoint = serverFromString(reactor, description)
+    except Exception as error:
+        # Each kind of endpoint complains in its own way about its own arguments.
+        raise StartError(f"the endpoint {description!r} is not one that Twisted knows: {error}") from None
+    results: list[IListeningPort | Failure] = []
+    attempt: Deferred[IListeningPort] = endpoint.listen(factory)
+    attempt.addBoth(results.append)
+    if not results:
+        raise StartError(f"the endpoint {description!r} does not listen at once")
+    result = results[0]
+    if isinstance(result, Failure):
+        raise StartError(f"can't listen on {description!r}: {_reason(result.value)}")
+    return result
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.socketError if isinstance(error, CannotListenError) else error
+    if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
+        return "another program is listening there"
+    return str(getattr(cause, "strerror", None) or cause)

@@ -1,0 +1,24 @@
+"""Performing what the hub requests: commits by the writer's thread, pages by the readers'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcpchat.core.requests import ReadPage, Request, Supply
+from tcpchat.server.commits import GroupCommit
+from tcpchat.server.pages import PageReaders
+
+
+class Executor:
+    """The one place where the hub's requests meet the store."""
+
+    def __init__(self, commits: GroupCommit, pages: PageReaders) -> None:
+        self._commits = commits
+        self._pages = pages
+
+    def perform(self, request: Request, done: Callable[[Supply], None]) -> None:
+        """Perform ``request``; ``done`` is given its result or a `ChatError`, on the reactor's thread."""
+        if isinstance(request, ReadPage):
+            self._pages.read(request, done)
+        else:
+            self._commits.submit(request, done)  # type: ignore[arg-type]

@@ -1,0 +1,65 @@
+"""Lines out of a stream of bytes: LineReceiver's contract, with each chunk split once."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from twisted.protocols.basic import LineReceiver
+
+
+class LineSplitter(LineReceiver):
+    """A LineReceiver whose lines end in LF or CRLF.
+
+    LineReceiver copies the rest of its buffer for every line; this splits a chunk once and keeps the lines.
+    The contract is the same: `lineReceived`, `lineLengthExceeded` (given what follows as well), raw mode,
+    pausing, `clearLineBuffer`.
+    """
+
+    delimiter = b"\n"
+
+    def __init__(self) -> None:
+        self._lines: deque[bytes] = deque()
+
+    @property
+    def idle(self) -> bool:
+        """Whether every complete line was handed over."""
+        return not self._lines and not self._busyReceiving
+
+    def clearLineBuffer(self) -> bytes:
+        """Return everything received and not handed over, and forget it."""
+        rest = b"\n".join((*self._lines, self._buffer))
+        self._lines.clear()
+        self._buffer = b""
+        return rest
+
+    def dataReceived(self, data: bytes) -> None:
+        """Split ``data`` and hand it over, as far as nobody has paused us."""
+        self._buffer = self._buffer + data if self._buffer else data
+        if self._busyReceiving:
+            return
+        self._busyReceiving = True
+        try:
+            while not self.paused and self._hand_over():
+                pass
+        finally:
+            self._busyReceiving = False
+
+    def _hand_over(self) -> bool:
+        """Hand over one line or one raw chunk; False when there is none."""
+        if not self.line_mode:
+            chunk = self.clearLineBuffer()
+            if chunk:
+                self.rawDataReceived(chunk)
+            return bool(chunk)
+        if not self._lines:
+            *lines, self._buffer = self._buffer.split(b"\n")
+            self._lines.extend(lines)
+        if not self._lines:
+            if len(self._buffer) <= self.MAX_LENGTH:
+                return False
+            self.lineLengthExceeded(self.clearLineBuffer())
+        elif len(self._lines[0]) > self.MAX_LENGTH + 1:  # a CR may be one of them
+            self.lineLengthExceeded(self.clearLineBuffer())
+        else:
+            self.lineReceived(self._lines.popleft().removesuffix(b"\r"))
+        return True

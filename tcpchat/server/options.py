@@ -1,0 +1,117 @@
+"""The command line of the daemon, and the settings it amounts to."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import ClassVar
+
+from twisted.python.usage import Options as UsageOptions
+
+import tcpchat
+from tcpchat.core.text import clean_lines
+from tcpchat.errors import StartError
+from tcpchat.server.datadir import default_directory
+from tcpchat.server.factory import Network
+
+DEFAULT_PORT = 3000
+# A message of the day is read by everybody who connects.
+_MOTD_BYTES = 4096
+
+
+class Options(UsageOptions):
+    """What can be said on the command line."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "tcpchat is a chat daemon: one port for telnet, nc and programs that speak JSON lines, "
+        "and a log of every room that survives a crash. Try: twistd -n tcpchat --port 3000, "
+        "then: telnet localhost 3000"
+    )
+    optParameters: ClassVar = [
+        ["port", "p", None, f"TCP port to listen on, IPv6 and IPv4 [default: $PORT, else {DEFAULT_PORT}]"],
+        [
+            "data",
+            "d",
+            None,
+            "Directory of the embedded database [default: $STATE_DIRECTORY, else ~/.local/state/tcpchat]",
+        ],
+        ["database", None, None, "URL of another database: sqlite:////FILE, postgresql://… or mariadb://…"],
+        ["motd", None, None, "File with the message of the day, shown to everybody who connects"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["endpoints"] = []
+        self["trusted"] = []
+
+    def opt_endpoint(self, description: str) -> None:
+        """Listen on a Twisted endpoint, such as unix:/run/tcpchat.sock or tcp:3001:interface=127.0.0.1.
+        May be given several times; then no port is opened unless --port or $PORT asks for one."""
+        self["endpoints"].append(description)
+
+    def opt_trust(self, network: str) -> None:
+        """Exempt a network, such as 127.0.0.0/8, from limits on connections and speed. May be given several times."""
+        self["trusted"].append(network)
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        sys.stdout.write(f"tcpchat {tcpchat.__version__}\n")
+        sys.exit(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the daemon is to do. ``port`` None: none but the endpoints. ``database`` None: the embedded one."""
+
+    port: int | None
+    endpoints: tuple[str, ...]
+    data: Path
+    database: str | None
+    trusted: tuple[Network, ...]
+    motd: str
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Settings:
+        """Return the settings for a command line and an environment; raises `StartError` in a line."""
+        endpoints = tuple(str(endpoint) for endpoint in options["endpoints"])  # type: ignore[attr-defined]
+        given = options["port"] or environment.get("PORT")
+        data = options["data"]
+        return cls(
+            port=_port(str(given)) if given else None if endpoints else DEFAULT_PORT,
+            endpoints=endpoints,
+            data=Path(str(data)).absolute() if data else default_directory(dict(environment)),
+            database=str(options["database"]) if options["database"] else None,
+            trusted=tuple(_network(str(network)) for network in options["trusted"]),  # type: ignore[attr-defined]
+            motd=_read_motd(Path(str(options["motd"]))) if options["motd"] else "",
+        )
+
+
+def _port(given: str) -> int:
+    if given.isascii() and given.isdigit() and int(given) < 65536:
+        return int(given)
+    raise StartError(f"the port {given!r} is not a number from 0 to 65535")
+
+
+def _network(given: str) -> Network:
+    try:
+        return ip_network(given)
+    except ValueError as error:
+        raise StartError(f"--trust wants a network such as 192.0.2.0/24 or ::1: {error}") from None
+
+
+def _read_motd(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOTD_BYTES + 1)
+        if len(content) > _MOTD_BYTES:
+            raise StartError(f"the message of the day {path} is longer than {_MOTD_BYTES} bytes")
+        return clean_lines(content.decode())
+    except OSError as error:
+        raise StartError(f"can't read the message of the day {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise StartError(f"the message of the day {path} is not UTF-8") from None

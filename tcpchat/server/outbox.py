@@ -1,0 +1,88 @@
+"""What is on its way to one peer: bounded while it doesn't read, and ended so that it sees the last line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ISSLTransport
+from zope.interface import implementer
+
+from tcpchat.core.limits import Limits
+
+
+@implementer(IPushProducer)
+class Outbox:
+    """The writing side of a connection. ``overrun`` is called once when a peer is too far behind.
+
+    The transport says when its own buffer is full; what is written after that is counted against
+    ``unread_bytes`` until it says that it has drained.
+    """
+
+    def __init__(self, transport: Any, clock: IReactorTime, limits: Limits, overrun: Callable[[], None]) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._limits = limits
+        self._overrun = overrun
+        self._unread = -1  # not paused
+        self._finished = False
+        self._abort: IDelayedCall | None = None
+        transport.registerProducer(self, True)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last word has been said."""
+        return self._finished
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``, unless the last word has been said."""
+        if self._finished:
+            return
+        self._transport.write(data)
+        if self._unread >= 0:
+            self._unread += len(data)
+            if self._unread > self._limits.unread_bytes:
+                self._unread = -1
+                self._overrun()
+
+    def finish(self, last: bytes = b"", *, half_closed: bool = False) -> None:
+        """Say ``last`` and close. ``half_closed``: the peer has ended its half, so that nothing unread can come.
+
+        A peer that doesn't take the rest within ``drain_seconds``, or doesn't close in turn within
+        ``linger_seconds`` after it, is cut off.
+        """
+        if self._finished:
+            return
+        if last:
+            self._transport.write(last)
+        self._finished = True
+        self._transport.unregisterProducer()
+        # Closing a socket with unread input would make the kernel reset it, and the peer would lose the last
+        # line: end only our half. TLS has a goodbye of its own.
+        if half_closed or ISSLTransport.providedBy(self._transport):
+            self._transport.loseConnection()
+        else:
+            self._transport.loseWriteConnection()
+        self._abort = self._clock.callLater(self._limits.drain_seconds, self._transport.abortConnection)
+
+    def sent(self) -> None:
+        """The last word is out of our hands."""
+        if self._abort is not None and self._abort.active():
+            self._abort.reset(self._limits.linger_seconds)
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._finished = True
+        if self._abort is not None and self._abort.active():
+            self._abort.cancel()
+
+    def pauseProducing(self) -> None:
+        """The peer reads more slowly than we write."""
+        self._unread = 0
+
+    def resumeProducing(self) -> None:
+        """The peer has caught up."""
+        self._unread = -1
+
+    def stopProducing(self) -> None:
+        """The connection is gone; `lost` will be called."""

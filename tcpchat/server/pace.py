@@ -1,0 +1,30 @@
+"""How fast one connection's commands are taken: a token bucket that delays and never refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tcpchat.core.limits import Limits
+
+
+class Pace:
+    """Lets a burst through at once, and then so many commands a second. ``seconds`` is a monotonic clock."""
+
+    __slots__ = ("_burst", "_rate", "_seconds", "_tokens", "_updated")
+
+    def __init__(self, seconds: Callable[[], float], limits: Limits) -> None:
+        self._seconds = seconds
+        self._burst = float(limits.command_burst)
+        self._rate = limits.commands_per_second
+        self._tokens = self._burst
+        self._updated = seconds()
+
+    def take(self) -> float:
+        """Take one token and return 0, or return the seconds until there is one."""
+        now = self._seconds()
+        self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate)
+        self._updated = now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._rate
+        self._tokens -= 1
+        return 0.0

@@ -1,0 +1,274 @@
+"""One TCP connection: who speaks on it, its lines, its time limits, and its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from tcpchat.errors import ChatError, Code
+from tcpchat.server.connection import Connection
+from tcpchat.server.lines import LineSplitter
+from tcpchat.server.outbox import Outbox
+from tcpchat.wire.codec import Codec
+from tcpchat.wire.jsonlines import JsonCodec
+from tcpchat.wire.sniff import Speaker, sniff
+from tcpchat.wire.text import TextCodec
+
+if TYPE_CHECKING:
+    from tcpchat.server.factory import ChatFactory
+
+# Who speaks in lines. The others get one answer, or none, and never reach the chat.
+_CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
+
+_PAGE = b"There is no page here. This is a chat server: speak to it with telnet or nc.\n"
+_FAREWELLS = {
+    Speaker.HTTP: b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_PAGE), _PAGE),
+}
+
+
+@implementer(IHalfCloseableProtocol)
+class ChatProtocol(LineSplitter):
+    """The transport's side of a `Connection`: splits lines and hands them over while nothing blocks."""
+
+    _log = Logger()
+
+    def __init__(self, factory: ChatFactory, address: str, *, trusted: bool) -> None:
+        super().__init__()
+        self.address = address
+        self._factory = factory
+        self._services = factory.services
+        self._limits = factory.services.limits
+        self._trusted = trusted
+        self._connection: Connection | None = None
+        self._speaker: Speaker | None = None
+        self._head = b""
+        self._early_bytes = 0
+        self._skipped_bytes = 0
+        # Nothing more is taken from the peer; whether that is because it has ended its half.
+        self._input_ended = False
+        self._half_closed = False
+        self._lost = False
+        self._reason = "ended by the peer"
+        self.MAX_LENGTH = self._limits.early_line_bytes
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        """Wait a moment for the first bytes."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        clock = self._services.clock
+        self._began = clock.seconds()
+        self._outbox = Outbox(self.transport, clock, self._limits, self._too_slow)
+        self._silence: IDelayedCall = clock.callLater(self._limits.silence_seconds, self._greet_silent)
+        self._deadline: IDelayedCall = clock.callLater(self._limits.login_seconds, self._too_late)
+        self._factory.connected(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take a chunk: find out who speaks, then split it into lines."""
+        if self._input_ended:
+            return
+        if self._deadline.active():
+            self._early_bytes += len(data)
+            if self._early_bytes > self._limits.early_bytes:
+                self.dismiss("That is too much before logging in.", Code.LINE_TOO_LONG)
+                return
+        if self._speaker is None:
+            self._head += data
+            speaker = sniff(self._head)
+            if speaker is None:
+                return
+            data, self._head = self._head, b""
+            self._recognise(speaker)
+        if self._connection is not None and not self._input_ended:
+            super().dataReceived(self._connection.codec.strip(data))
+            self._check_end()
+
+    def lineReceived(self, line: bytes) -> None:
+        """Hand one line over."""
+        assert self._connection is not None
+        self._connection.receive(line)
+        if self._connection.blocked:
+            self._hold()
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Say so, and skip the line up to its end."""
+        assert self._connection is not None
+        text = f"That line is longer than {self.MAX_LENGTH} bytes, so it was not read."
+        self._connection.refuse(ChatError(Code.LINE_TOO_LONG, text, max_bytes=self.MAX_LENGTH))
+        self._skipped_bytes = 0
+        self.setRawMode()
+        self.rawDataReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Skip to the end of a line that is too long."""
+        _, newline, rest = data.partition(b"\n")
+        self._skipped_bytes += len(data) - len(rest)
+        if self._skipped_bytes > self._limits.skipped_bytes:
+            self.dismiss("That line does not end.", Code.LINE_TOO_LONG)
+        elif newline:
+            self.setLineMode()
+            super().dataReceived(rest)
+
+    def readConnectionLost(self) -> None:
+        """The peer has ended its half, and may still read: answer what it said, with or without a last LF."""
+        self._half_closed = True
+        if self._outbox.finished:
+            self.transport.loseConnection()
+        else:
+            self._end_input(complete=True)
+
+    def writeConnectionLost(self) -> None:
+        """Our last word is out."""
+        self._outbox.sent()
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:
+        """The connection is gone: the lines that came whole still count."""
+        self._lost = True
+        clean = bool(reason.check(ConnectionDone))
+        if not clean and not self._outbox.finished:
+            self._reason = reason.getErrorMessage()
+        for call in (self._silence, self._deadline):
+            if call.active():
+                call.cancel()
+        self._outbox.lost()
+        self._end_input(complete=clean)
+        self._factory.disconnected(self)
+        self._log.info(
+            "connection from {address} ({speaker}) ended after {seconds:.1f} s: {reason}",
+            address=self.address,
+            speaker=self._speaker.name.lower() if self._speaker else "silent",
+            seconds=self._services.clock.seconds() - self._began,
+            reason=self._reason,
+        )
+
+    # What the connection calls.
+
+    def write(self, data: bytes) -> None:
+        """Send ``data``."""
+        self._outbox.write(data)
+
+    def finish(self, last: bytes = b"") -> None:
+        """Send ``last`` and close."""
+        self._input_ended = True
+        self.clearLineBuffer()
+        self._outbox.finish(last, half_closed=self._half_closed)
+        if not self._half_closed and not self._lost:
+            self.transport.resumeProducing()  # to see the peer close, and to let go of what it still sends
+
+    def proceed(self) -> None:
+        """Go on with the lines that waited."""
+        self._watch_login()
+        if self.paused:
+            self.paused = False
+            if not self._input_ended:
+                self.transport.resumeProducing()
+            super().dataReceived(b"")
+            self._check_end()
+
+    # What the server calls.
+
+    def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, answer everything it has sent so far, and close."""
+        if self._outbox.finished:
+            return
+        self._reason = text
+        if self._connection is not None:
+            self._outbox.write(self._connection.notify(text, code))
+        if not self._input_ended:
+            self.transport.pauseProducing()
+        self._end_input(complete=False)
+
+    def refuse(self, text: str) -> None:
+        """Say why there is no place for this connection, and close; nothing has been read from it yet."""
+        self._reason = text
+        self._outbox.write(text.encode() + b"\r\n")
+        self.transport.pauseProducing()
+        self._end_input(complete=False)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        if not self._lost:
+            self.transport.abortConnection()
+
+    # Who speaks.
+
+    def _recognise(self, speaker: Speaker) -> None:
+        """The first bytes have told who speaks; a peer that was greeted for its silence may still be a program."""
+        self._speaker = speaker
+        if self._silence.active():
+            self._silence.cancel()
+        codec = _CODECS.get(speaker)
+        if codec is None:
+            farewell = b"" if self._connection else _FAREWELLS.get(speaker, b"")
+            self._reason = f"{speaker.name} is not spoken here"
+            self._outbox.write(farewell)
+            self._end_input(complete=False)
+        elif self._connection is None:
+            self._connect(codec())
+        elif speaker is not Speaker.PERSON:
+            self._connection.codec = codec()
+
+    def _greet_silent(self) -> None:
+        """A peer that waits for a word is a person, as far as one can tell."""
+        self._connect(TextCodec())
+
+    def _connect(self, codec: Codec) -> None:
+        pace = None if self._trusted else self._factory.pace()
+        self._connection = Connection(self._services, codec, self, pace)
+        self._connection.greet()
+
+    # When it ends.
+
+    def _hold(self) -> None:
+        """Keep the lines that follow, and read no more of them, until `proceed`."""
+        self.paused = True
+        if not self._input_ended:
+            self.transport.pauseProducing()
+
+    def _end_input(self, *, complete: bool) -> None:
+        """Take nothing more; ``complete``: what came after the last line end is a line, too."""
+        if self._input_ended:
+            return
+        self._input_ended = True
+        if complete and self._head:
+            data, self._head = self._head, b""
+            self._recognise(Speaker.PERSON)
+            self._buffer = data
+        if complete and self._buffer and self.line_mode:
+            super().dataReceived(b"\n")
+        else:
+            self._buffer = b""
+        self._check_end()
+
+    def _check_end(self) -> None:
+        """Once nothing more will come and everything is handed over, end the dialogue."""
+        if self._input_ended and not self.paused and not self._busyReceiving:
+            if self._connection is not None:
+                self._connection.end()
+            elif not self._outbox.finished:
+                self.finish()
+
+    def _watch_login(self) -> None:
+        """Only a peer without a name has a time limit and a small line buffer."""
+        assert self._connection is not None
+        if self._connection.logged_in and self._deadline.active():
+            self._deadline.cancel()
+            self.MAX_LENGTH = self._limits.line_bytes
+        elif not self._connection.logged_in and not self._deadline.active() and not self._lost:
+            self._early_bytes = 0
+            self.MAX_LENGTH = self._limits.early_line_bytes
+            self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
+
+    def _too_late(self) -> None:
+        self.dismiss("You took too long to log in.", Code.LOGIN_TIMEOUT)
+
+    def _too_slow(self) -> None:
+        self.dismiss("You read too slowly: too much is waiting for you.", Code.SLOW_READER)

@@ -1,0 +1,161 @@
+"""The composition root: puts the parts together, for the plugin, the ``.tac`` file and the tests alike."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+import tcpchat
+from tcpchat.core.chat import Chat, Identity
+from tcpchat.core.entries import RoomId
+from tcpchat.core.hub import Hub
+from tcpchat.core.limits import Limits
+from tcpchat.core.tails import Tails
+from tcpchat.errors import Code, StartError
+from tcpchat.server.commits import GroupCommit, Log
+from tcpchat.server.connection import Services
+from tcpchat.server.datadir import DATABASE, FileLock, open_directory
+from tcpchat.server.endpoints import listen
+from tcpchat.server.executor import Executor
+from tcpchat.server.factory import ChatFactory
+from tcpchat.server.options import Options, Settings
+from tcpchat.server.pages import PageReaders
+from tcpchat.server.publisher import Publisher
+from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, sqlite_url
+from tcpchat.store.log import LogWriter
+from tcpchat.store.reading import load_rooms
+
+__all__ = ["ChatService", "Options", "makeService", "make_service"]
+
+# What stopping may take; systemd and people wait a little longer.
+_STOP_SECONDS = 4.0
+
+
+class ChatService(Service):
+    """The running daemon: its ports, its threads, and its orderly end."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        factory: ChatFactory,
+        ports: Sequence[IListeningPort],
+        commits: GroupCommit,
+        pages: PageReaders,
+        lock: FileLock | None,
+        unfinished: Sequence[RoomId],
+    ) -> None:
+        self.factory = factory
+        self.ports = ports
+        self._reactor = reactor
+        self._commits = commits
+        self._pages = pages
+        self._lock = lock
+        self._unfinished = unfinished
+
+    def startService(self) -> None:
+        """Start the threads: only now, because a daemon has forked by now."""
+        super().startService()
+        if self._lock is not None:
+            self._lock.sign()
+        self._commits.start(self._unfinished)
+        for port in self.ports:
+            self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=port.getHost())
+
+    async def _stop(self) -> None:
+        """Tell everybody, answer everything that was accepted, and let go of the data; within 5 seconds."""
+        self.factory.services.hub.close()
+        await DeferredList([port.stopListening() or _fired() for port in self.ports])
+        for connection in tuple(self.factory.connections):
+            connection.dismiss("The server is shutting down.", Code.SHUTTING_DOWN)
+        await self._until_empty()
+        for connection in tuple(self.factory.connections):
+            connection.abort()
+        self._pages.stop()
+        await self._commits.stop()
+        if self._lock is not None:
+            self._lock.release()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop; the deferred fires when everything is on disk and everybody has gone."""
+        super().stopService()
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _until_empty(self) -> None:
+        deadline = self._reactor.seconds() + _STOP_SECONDS
+        while self.factory.connections and self._reactor.seconds() < deadline:
+            pause: Deferred[None] = Deferred()
+            self._reactor.callLater(0.02, pause.callback, None)
+            await pause
+
+
+def make_service(
+    settings: Settings, reactor: Any, *, limits: Limits | None = None, log: Log | None = None
+) -> ChatService:
+    """Return the daemon, listening and with its database ready; raises `StartError`.
+
+    Nothing runs before ``startService``. ``log`` takes the place of the real log's writer, for tests.
+    """
+    limits = limits or Limits()
+    lock: FileLock | None = None
+    if settings.database is None:
+        lock = open_directory(settings.data)
+        url = sqlite_url(settings.data / DATABASE)
+    else:
+        url = parse_url(settings.database)
+        if url.get_backend_name() == "sqlite":
+            lock = FileLock(Path(f"{url.database}.lock"))
+    try:
+        if url.get_backend_name() == "sqlite":
+            create_sqlite_file(Path(str(url.database)))
+        engine = open_engine(url)
+        prepare(engine)
+        records, unfinished = load_rooms(engine, epoch=_new_id() >> 10, now=_now())
+    except OSError as error:
+        raise StartError(f"can't open the database {url.database}: {error.strerror or error}") from None
+    except DBAPIError as error:
+        raise StartError(f"can't read the database {url.render_as_string()}: {error.orig}") from None
+
+    publisher = Publisher()
+    identity = Identity("tcpchat", tcpchat.__version__, settings.motd)
+    chat = Chat(identity, limits, publisher, _now, _new_id, Tails(limits))
+    hub = Hub(chat, records)
+    commits = GroupCommit(log or LogWriter(open_engine(url, writer=True)), reactor, limits, hub.commit)
+    pages = PageReaders(engine, reactor, limits)
+    factory = ChatFactory(Services(hub, Executor(commits, pages), publisher, reactor, limits), settings.trusted)
+    ports = listen(reactor, factory, settings.port, settings.endpoints)
+    return ChatService(reactor, factory, ports, commits, pages, lock, unfinished)
+
+
+def makeService(options: Options) -> ChatService:
+    """Return the daemon for twistd; what prevents it from starting is one line and exit status 1."""
+    from twisted.internet import reactor
+
+    try:
+        return make_service(Settings.from_options(options), reactor)
+    except StartError as error:
+        raise SystemExit(f"tcpchat: {error}") from None
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _new_id() -> int:
+    return secrets.randbits(63)
+
+
+def _fired() -> Deferred[None]:
+    done: Deferred[None] = Deferred()
+    done.callback(None)
+    return done

@@ -1,0 +1,1 @@
+"""The log on disk, through SQLAlchemy: SQLite, PostgreSQL or MariaDB. Everything here blocks; threads call it."""

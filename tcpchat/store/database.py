@@ -1,0 +1,151 @@
+"""Opening the database: its URL, its settings for durability, its schema, and who may hold it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
+
+from tcpchat.errors import StartError
+
+REVISION = "0001"
+"""The schema this program is written for; a test compares it with the migrations."""
+
+# A lock's name in the server's own namespace of locks: "tcpchat" in ASCII.
+_LOCK = 0x74637063686174
+
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+
+
+class HeldElsewhere(Exception):
+    """Another daemon holds the database."""
+
+
+def parse_url(given: str) -> URL:
+    """Return the database's URL with the driver this program uses.
+
+    Raises `StartError` for what isn't a URL of SQLite (a file), PostgreSQL or MariaDB.
+    """
+    try:
+        url = make_url(given)
+    except (ArgumentError, ValueError):
+        raise StartError(
+            "the database URL is not one: expected sqlite:////path/to/file.db, "
+            "postgresql://user@host/name or mariadb://user@host/name"
+        ) from None
+    backend = url.get_backend_name()
+    if backend not in _DRIVERS and url.drivername not in _DRIVERS:
+        raise StartError(f"the database {url.drivername!r} is not supported: use sqlite, postgresql or mariadb")
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise StartError("an SQLite database needs a file, as in sqlite:////path/to/file.db")
+    if "+" not in url.drivername:
+        url = url.set(drivername=_DRIVERS[url.drivername])
+    if backend in ("mysql", "mariadb"):
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url
+
+
+def sqlite_url(path: Path) -> URL:
+    """Return the URL of an SQLite file."""
+    return URL.create("sqlite", database=str(path))
+
+
+def open_engine(url: URL, *, writer: bool = False) -> Engine:
+    """Return an engine whose commits are durable when they return.
+
+    Connections are not pooled: each thread keeps its own. Raises `StartError` if the driver isn't installed.
+    """
+    arguments: dict[str, Any] = {}
+    if url.get_backend_name() == "sqlite":
+        arguments = {"timeout": 10.0, "check_same_thread": False}
+        # A writer takes its lock at the beginning; a reader never opens a transaction of its own.
+        arguments["isolation_level"] = "IMMEDIATE" if writer else None
+    try:
+        engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        name = url.get_backend_name()
+        raise StartError(f"the driver for {name} is not installed ({error}): pip install 'tcpchat[{name}]'") from None
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_up_sqlite)
+    return engine
+
+
+def create_sqlite_file(path: Path) -> None:
+    """Make sure that the file exists and is the owner's alone (mode 0600). Raises OSError."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def hold(connection: Connection) -> bool:
+    """Take the database for this process as long as ``connection`` lives; False if another daemon has it.
+
+    An SQLite file is held by a lock on a file instead, since it has no such locks.
+    """
+    if connection.dialect.name == "postgresql":
+        statement = text("SELECT pg_try_advisory_lock(:lock)")
+        return bool(connection.execute(statement, {"lock": _LOCK}).scalar())
+    if connection.dialect.name in ("mysql", "mariadb"):
+        statement = text("SELECT GET_LOCK(CONCAT('tcpchat.', SHA1(DATABASE())), 0)")
+        return bool(connection.execute(statement).scalar())
+    return True
+
+
+def prepare(engine: Engine) -> None:
+    """Bring the schema up to date, in one go, or raise `StartError` in a line.
+
+    Alembic is only loaded when there is something to do: it would cost each start a third of its time.
+    """
+    where = engine.url.render_as_string(hide_password=True)
+    try:
+        with engine.connect() as connection:
+            if not hold(connection):
+                raise StartError(f"another daemon is using the database {where}")
+            found = _revision(connection)
+            connection.rollback()
+            if found != REVISION:
+                _migrate(connection, found, where)
+    except DBAPIError as error:
+        raise StartError(f"can't open the database {where}: {error.orig}") from None
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return None if found is None else str(found)
+
+
+def _migrate(connection: Connection, found: str | None, where: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise StartError(
+            f"the database {where} is newer than this program (its schema is {found}, ours is {REVISION}): "
+            "install the version of tcpchat that wrote it"
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.commit()
+
+
+def _set_up_sqlite(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # A commit returns when the log has reached the disk.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()

@@ -1,0 +1,268 @@
+"""Appending to the log: one transaction per batch, numbers taken inside it, and the truth after a failure."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+
+from tcpchat.core.entries import Draft, Entry, RoomId, RoomRecord, Seq
+from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Supply
+from tcpchat.errors import ChatError, Code
+from tcpchat.store.bulk import BulkStatement
+from tcpchat.store.database import HeldElsewhere, hold
+from tcpchat.store.schema import batches, entries, rooms
+
+# Until several daemons share a log there is one node.
+NODE = 1
+# Pauses before trying a batch again after the server was lost; after the last the authors are told.
+_RETRY_SECONDS = (0.1, 0.4, 1.0)
+
+Heads = dict[RoomId, int]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What became of a batch: one supply per change, in order.
+
+    ``late`` holds changes of an earlier batch whose authors were told that its end isn't known;
+    they turned out to be committed and come before these.
+    """
+
+    supplies: list[Supply]
+    late: list[Committed]
+
+
+class LogWriter:
+    """The one writer of the log. Used from one thread; keeps one connection."""
+
+    def __init__(self, engine: Engine, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._engine = engine
+        self._sleep = sleep
+        self._connection: Connection | None = None
+        self._number = 0
+        self._unresolved: Sequence[Change] = ()
+        self._advance = BulkStatement(
+            update(rooms)
+            .where(rooms.c.id == bindparam("room"), rooms.c.deleted.is_(None))
+            .values(head=rooms.c.head + bindparam("count")),
+            ("room", "count"),
+            engine,
+        )
+        self._insert = BulkStatement(insert(entries), entries.c.keys(), engine)
+
+    def commit(self, changes: Sequence[Change]) -> Outcome:
+        """Commit ``changes`` in their order, in one transaction where a database allows it. Never raises.
+
+        A change that the database refuses for its data gets a `ChatError` of its own and leaves the others
+        untouched. Any other failure gives every change of its transaction ``store-failed``, with the
+        database's error as the cause.
+        """
+        late: list[Committed] = []
+        supplies: list[Supply] = []
+        for run in _runs(changes):
+            supplies += self._commit_run(run, late)
+        return Outcome(supplies, late)
+
+    def purge(self, room: RoomId, limit: int) -> bool:
+        """Remove up to ``limit`` entries of a deleted room; True when the room itself is gone too.
+
+        Raises DBAPIError.
+        """
+        with self._connect().begin() as transaction:
+            connection = transaction.connection
+            oldest = select(entries.c.seq).where(entries.c.room == room).order_by(entries.c.seq).limit(limit)
+            numbers = connection.execute(oldest).scalars().all()
+            if numbers:
+                old = (entries.c.room == room) & (entries.c.seq <= numbers[-1])
+                connection.execute(delete(entries).where(old))
+            else:
+                connection.execute(delete(rooms).where(rooms.c.id == room, rooms.c.deleted.is_not(None)))
+        return not numbers
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _commit_run(self, changes: Sequence[Change], late: list[Committed]) -> list[Supply]:
+        """Commit one transaction's worth; a batch with bad data is halved until the bad change stands alone."""
+        try:
+            return self._commit_whole(changes, late)
+        except (IntegrityError, DataError) as error:
+            if len(changes) == 1:
+                return [_refused(changes[0], error)]
+            middle = len(changes) // 2
+        except (DBAPIError, HeldElsewhere) as error:
+            return [_failed(error) for _ in changes]
+        return self._commit_run(changes[:middle], late) + self._commit_run(changes[middle:], late)
+
+    def _commit_whole(self, changes: Sequence[Change], late: list[Committed]) -> list[Supply]:
+        """Commit all of ``changes`` or nothing; a lost server is tried again before that is an error."""
+        for delay in (*_RETRY_SECONDS, None):
+            connection: Connection | None = None
+            try:
+                connection = self._connect()
+                settled = self._resolve(connection)
+                if settled and self._unresolved is changes:  # committed, and the answer was lost
+                    return settled
+                late += [change for change in settled if not isinstance(change, ChatError)]
+                self._number += 1
+                self._unresolved = changes
+                heads = self._write(connection, changes)
+            except (IntegrityError, DataError):
+                self._unresolved = ()
+                raise
+            except (DBAPIError, HeldElsewhere) as error:
+                self._discard_connection()
+                lost = connection is None or getattr(error, "connection_invalidated", False)
+                if not lost or delay is None:
+                    raise
+                self._sleep(delay)
+            else:
+                self._unresolved = ()
+                return _supplies(changes, heads)
+        raise AssertionError("the last turn of the loop returns or raises")
+
+    def _resolve(self, connection: Connection) -> list[Supply]:
+        """Return what the batch with an unknown end gave if it was committed, else nothing."""
+        if not self._unresolved:
+            return []
+        row = connection.execute(select(batches.c.number, batches.c.heads).where(batches.c.node == NODE)).one()
+        connection.rollback()
+        if row.number != self._number:
+            return []
+        heads = {RoomId(int(room)): int(head) for room, head in json.loads(row.heads).items()}
+        return _supplies(self._unresolved, heads)
+
+    def _write(self, connection: Connection, changes: Sequence[Change]) -> Heads:
+        """Write one batch and commit it; return the head that each of its rooms has reached."""
+        with connection.begin():
+            if isinstance(changes[0], DeleteRoom):
+                self._delete(connection, changes[0])
+            self._create(connection, changes)
+            heads = self._append(connection, [change.draft for change in changes if isinstance(change, Append)])
+            mark = update(batches).where(batches.c.node == NODE)
+            connection.execute(mark, {"number": self._number, "heads": json.dumps(heads)})
+        return heads
+
+    def _create(self, connection: Connection, changes: Sequence[Change]) -> None:
+        wanted = {change.record.id: change.record for change in changes if isinstance(change, CreateRoom)}
+        opened = {change.opens.id: change.opens for change in changes if isinstance(change, Append) and change.opens}
+        if opened:
+            known = connection.execute(select(rooms.c.id).where(rooms.c.id.in_(sorted(opened)))).scalars().all()
+            wanted |= {room: record for room, record in opened.items() if room not in known}
+        if wanted:
+            connection.execute(insert(rooms), [room_row(record) for record in wanted.values()])
+
+    def _append(self, connection: Connection, drafts: Sequence[Draft]) -> Heads:
+        """Take the numbers and insert the rows. Rooms go in the order of their ids, so that nodes can't deadlock."""
+        if not drafts:
+            return {}
+        counts = Counter(draft.room for draft in drafts)
+        ids = sorted(counts)
+        self._advance.run(connection, [(room, counts[room]) for room in ids])
+        alive = select(rooms.c.id, rooms.c.head).where(rooms.c.id.in_(ids), rooms.c.deleted.is_(None))
+        heads = {RoomId(room): head for room, head in connection.execute(alive)}
+        following = {room: head - counts[room] for room, head in heads.items()}
+        rows = []
+        for draft in drafts:
+            if draft.room in following:
+                following[draft.room] = seq = following[draft.room] + 1
+                rows.append(
+                    (draft.room, seq, draft.at, draft.author, draft.name, draft.color, int(draft.kind), draft.text)
+                )
+        if rows:
+            self._insert.run(connection, rows)
+        return heads
+
+    def _delete(self, connection: Connection, change: DeleteRoom) -> None:
+        gone = update(rooms).where(rooms.c.id == change.room)
+        connection.execute(gone, {"key": None, "deleted": change.at})
+
+    def _connect(self) -> Connection:
+        """Return the connection, opened and held when it is new. Raises DBAPIError or `HeldElsewhere`."""
+        if self._connection is None:
+            connection = self._engine.connect()
+            try:
+                if not hold(connection):
+                    raise HeldElsewhere("another daemon is using the database")
+                number = connection.execute(select(batches.c.number).where(batches.c.node == NODE)).scalar()
+                if number is None:
+                    connection.execute(insert(batches), {"node": NODE, "number": 0, "heads": "{}"})
+                connection.commit()
+            except BaseException:
+                connection.invalidate()
+                raise
+            if not self._unresolved:
+                self._number = number or 0
+            self._connection = connection
+        return self._connection
+
+    def _discard_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection = None
+
+
+def room_row(record: RoomRecord) -> dict[str, object]:
+    """Return the row of ``rooms`` for a new room."""
+    return msgspec.structs.asdict(record) | {"deleted": None}
+
+
+def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """Split a batch so that each deletion stands alone: what comes before it must be written before it."""
+    start = 0
+    for position, change in enumerate(changes):
+        if isinstance(change, DeleteRoom):
+            if start < position:
+                yield changes[start:position]
+            yield changes[position : position + 1]
+            start = position + 1
+    if start < len(changes):
+        yield changes[start:] if start else changes
+
+
+def _supplies(changes: Sequence[Change], heads: Heads) -> list[Supply]:
+    """Return what each of the committed ``changes`` gave, counting up to ``heads``."""
+    following = dict(heads)
+    for change in changes:
+        if isinstance(change, Append) and change.draft.room in following:
+            following[change.draft.room] -= 1
+    supplies: list[Supply] = []
+    for change in changes:
+        match change:
+            case Append(draft):
+                if draft.room not in following:
+                    supplies.append(ChatError(Code.NO_SUCH_ROOM, "The room was deleted."))
+                    continue
+                following[draft.room] = seq = following[draft.room] + 1
+                supplies.append(Entry(Seq(seq), draft))
+            case CreateRoom(record):
+                supplies.append(record)
+            case DeleteRoom(room, label):
+                supplies.append(Deleted(room, label))
+    return supplies
+
+
+def _refused(change: Change, error: DBAPIError) -> ChatError:
+    if isinstance(change, CreateRoom):
+        name = change.record.name
+        refusal = ChatError(Code.ROOM_EXISTS, f"There is a room called {name} already.", room=name)
+    else:
+        refusal = ChatError(Code.STORE_FAILED, "The server could not keep this text, so nobody has seen it.")
+    refusal.__cause__ = error
+    return refusal
+
+
+def _failed(error: Exception) -> ChatError:
+    failure = ChatError(
+        Code.STORE_FAILED, "The server could not keep this just now, so nobody has seen it. Please try again."
+    )
+    failure.__cause__ = error
+    return failure

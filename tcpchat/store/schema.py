@@ -1,0 +1,66 @@
+"""The tables. Their history is in ``migrations``; a test holds the two against each other."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData()
+
+
+def exact(length: int) -> String:
+    """Return a text column type of so many characters that compares code point by code point.
+
+    MariaDB would compare without case and accents; our keys are folded already.
+    """
+    return String(length).with_variant(
+        mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+    )
+
+
+def long_text() -> Text:
+    """Return the type of a text without a length of its own."""
+    return Text().with_variant(mysql.MEDIUMTEXT(charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+
+
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    # NULL once deleted, so that the name is free while the log is being removed.
+    Column("key", exact(64), nullable=True),
+    Column("name", exact(64), nullable=False),
+    Column("direct", Boolean, nullable=False),
+    Column("head", BigInteger, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("topic", long_text(), nullable=False),
+    Column("creator", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("deleted", BigInteger, nullable=True),
+    Index("rooms_key", "key", unique=True),
+)
+
+# The hot table: one clustered key and nothing else, so that a commit costs one tree.
+entries = Table(
+    "entries",
+    metadata,
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("author", BigInteger, nullable=False),
+    Column("name", exact(64), nullable=False),
+    Column("color", exact(20), nullable=True),
+    Column("kind", SmallInteger, nullable=False),
+    Column("body", long_text(), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# The last batch that each node has committed, with the heads it reached: what a writer asks for
+# when its connection was lost and it doesn't know whether the commit was done.
+batches = Table(
+    "batches",
+    metadata,
+    Column("node", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("heads", long_text(), nullable=False),
+)

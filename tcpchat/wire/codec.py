@@ -1,0 +1,51 @@
+"""What every wire's codec offers. A codec sees bytes and data, never a socket or a clock."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from tcpchat.core.answers import Answer, Greeting
+from tcpchat.core.commands import Command
+from tcpchat.core.events import Event
+from tcpchat.errors import ChatError
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """One line of a peer, understood. ``asks`` is a command for the hub, or what the line is answered with at once.
+
+    ``op`` and ``id`` are the peer's own, to be repeated in the reply; ``id`` is raw JSON, empty when absent.
+    """
+
+    asks: Command | Answer | ChatError
+    op: str = ""
+    id: bytes = b""
+
+
+class Encoder(Protocol):
+    """Turns events into bytes, alike for a whole class of readers: one wire, one variant."""
+
+    def encode(self, event: Event) -> bytes:
+        """Return the bytes of one event; empty when this wire doesn't show it."""
+
+
+class Codec(Protocol):
+    """One connection's codec."""
+
+    name: str
+
+    def greet(self, greeting: Greeting) -> bytes:
+        """Return what the peer is sent before it has said anything."""
+
+    def strip(self, data: bytes) -> bytes:
+        """Return ``data`` without what isn't text, such as telnet's negotiation. Called for each chunk."""
+
+    def feed(self, line: bytes) -> Request | None:
+        """Understand one line without its line end; None when it asks for nothing."""
+
+    def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
+        """Return the answer to ``request``; empty when this wire shows none."""
+
+    def encoder(self, *, current: bool) -> Encoder:
+        """Return the encoder for the events of a room; ``current``: it is the one the reader is speaking in."""

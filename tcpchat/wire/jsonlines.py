@@ -1,0 +1,126 @@
+"""JSON lines, the native interface: one object per line in both directions (docs/protocol.md)."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+
+from tcpchat.core.answers import Answer, Greeting
+from tcpchat.core.commands import Command, SayInLobby
+from tcpchat.core.events import Event
+from tcpchat.errors import ChatError, Code
+from tcpchat.wire.codec import Request
+from tcpchat.wire.table import OPERATIONS
+
+# An id is the client's; it comes back in one reply and is kept until then.
+_ID_CHARACTERS = 64
+_OP_CHARACTERS = 64
+
+_encode = msgspec.json.encode
+
+
+class _Envelope(msgspec.Struct, frozen=True, gc=False):
+    op: Annotated[str, msgspec.Meta(max_length=_OP_CHARACTERS)]
+    id: int | Annotated[str, msgspec.Meta(max_length=_ID_CHARACTERS)] | None = None
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_decode_envelope = msgspec.json.Decoder(_Envelope).decode
+_DECODERS: dict[str, msgspec.json.Decoder[Command]] = {
+    op: msgspec.json.Decoder(row.command) for op, row in OPERATIONS.items()
+}
+
+
+class JsonEncoder:
+    """Events as JSON lines; all readers get the same bytes."""
+
+    def encode(self, event: Event) -> bytes:
+        """Return one line."""
+        return b'{"op":"%b","data":%b}\n' % (event.op.encode(), _encode(event))
+
+
+_ENCODER = JsonEncoder()
+
+
+class JsonCodec:
+    """One connection that speaks JSON lines. It has no state of its own."""
+
+    name = "json"
+    __slots__ = ()
+
+    def greet(self, greeting: Greeting) -> bytes:
+        """Nothing: programs speak first."""
+        return b""
+
+    def strip(self, data: bytes) -> bytes:
+        """Return ``data``: everything is text."""
+        return data
+
+    def feed(self, line: bytes) -> Request | None:
+        """Decode one object; what is wrong with it becomes the answer."""
+        try:
+            envelope = _decode_envelope(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return _misunderstood(line, error)
+        op, raw_id = envelope.op, b"" if envelope.id is None else _encode(envelope.id)
+        decoder = _DECODERS.get(op) or _DECODERS.get(op.lower())
+        if decoder is None:
+            return Request(ChatError(Code.UNKNOWN_OP, f"There is no operation called {op}.", op=op), op, raw_id)
+        try:
+            return Request(_decode_data(decoder, bytes(envelope.data)), op, raw_id)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return Request(_complaint(error, "data"), op, raw_id)
+
+    def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
+        """Return the reply; a request without an id hears of errors only."""
+        if not request.id and not isinstance(answer, ChatError):
+            return b""
+        op = _encode(request.op)
+        id_field = b',"id":' + request.id if request.id else b""
+        if isinstance(answer, ChatError):
+            error = {"code": answer.code.value, "message": answer.text, **answer.facts}
+            return b'{"op":%b%b,"status":"error","error":%b}\n' % (op, id_field, _encode(error))
+        return b'{"op":%b%b,"status":"ok","data":%b}\n' % (op, id_field, _encode(answer))
+
+    def encoder(self, *, current: bool) -> JsonEncoder:
+        """Return the one encoder there is."""
+        return _ENCODER
+
+
+def _decode_data(decoder: msgspec.json.Decoder[Command], data: bytes) -> Command:
+    if data == b"null":
+        data = b"{}"
+    if decoder is _DECODERS["msg"] and data.startswith(b'"'):
+        return SayInLobby(msgspec.json.decode(data, type=str))
+    return decoder.decode(data)
+
+
+def _misunderstood(line: bytes, error: Exception) -> Request | None:
+    """Return the complaint about a line that is no request, with its op and id as far as they can be read."""
+    if not line.strip():
+        return None
+    op, raw_id = "", b""
+    if isinstance(error, msgspec.ValidationError):
+        found: Any = msgspec.json.decode(line)
+        if isinstance(found, dict):
+            op = found["op"][:_OP_CHARACTERS] if isinstance(found.get("op"), str) else ""
+            identifier = found.get("id")
+            if isinstance(identifier, int | str) and len(str(identifier)) <= _ID_CHARACTERS:
+                raw_id = _encode(identifier)
+    return Request(_complaint(error, "op"), op, raw_id)
+
+
+def _complaint(error: Exception, whole: str) -> ChatError:
+    """Return what was wrong, naming the field; ``whole`` is its name when the error is about everything."""
+    if isinstance(error, UnicodeDecodeError):
+        return ChatError(Code.BAD_UTF8, "The line is not UTF-8: it was not read.")
+    if not isinstance(error, msgspec.ValidationError):
+        return ChatError(Code.BAD_JSON, "The line is not one JSON object: it was not read.")
+    words = str(error).replace("`", "")
+    if missing := re.fullmatch(r"Object missing required field (\w+).*", words):
+        return ChatError(Code.BAD_FIELD, f"The field {missing[1]} is missing.", field=missing[1])
+    reason, _, path = words.partition(" - at $.")
+    name = path or whole
+    return ChatError(Code.BAD_FIELD, f"The field {name} is wrong: {reason[0].lower()}{reason[1:]}.", field=name)

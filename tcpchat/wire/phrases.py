@@ -1,0 +1,153 @@
+"""The program's words on the text wire: who, what, when, in that order, without decoration.
+
+Nobody can speak with the program's voice: a line of speech begins with a name and a colon (``nina:``,
+``nina in tea:``, ``nina to you:``) or with ``* nina``, and no name holds a space, a colon or a star.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from tcpchat.core.answers import (
+    Accepted,
+    Answer,
+    Arrived,
+    Done,
+    Goodbye,
+    Greeting,
+    HistoryPage,
+    JoinedRoom,
+    LeftRoom,
+    MemberList,
+    RoomList,
+    RoomNamed,
+    UserList,
+)
+from tcpchat.core.commands import Create, Delete, Ping
+from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Notice, RoomDeleted, User
+from tcpchat.errors import ChatError
+from tcpchat.wire.table import TABLE, WORDS
+
+NAME_QUESTION = "What is your name?"
+# More names than this are counted, not listed.
+_NAMES_SHOWN = 30
+
+
+class Words(Answer):
+    """Lines that the text wire itself answers with."""
+
+    lines: tuple[str, ...]
+
+
+def greeting_lines(greeting: Greeting) -> list[str]:
+    """Return the welcome."""
+    here = {0: "Nobody else is here.", 1: "One person is here."}.get(
+        greeting.people, f"{greeting.people} people are here."
+    )
+    return [f"This is {greeting.server} {greeting.version}. {here}", *greeting.motd.splitlines(), NAME_QUESTION]
+
+
+def help_lines(topic: str) -> list[str]:
+    """Return the list of commands, or the form of one."""
+    row = WORDS.get(topic.lower()) or WORDS.get(f"/{topic.lower()}")
+    if row is not None:
+        return [f"{row.usage}: {row.summary}"]
+    lines = ["What you type is said in the room you are in. Commands begin with a slash:"]
+    lines += [f"{row.usage}: {row.summary}" for row in TABLE if row.words]
+    return [*lines, "/help COMMAND: Show one of them.", "To say something that begins with a slash, type it twice."]
+
+
+def phrase_event(event: Event, *, current: bool) -> str:
+    """Return an event as a line, or nothing; ``current``: it is of the room the reader is speaking in."""
+    match event:
+        case Message():
+            return _speech(event, current=current)
+        case MemberJoined(room, user):
+            return f"{user.name} joined {room}."
+        case MemberLeft(room, user):
+            return f"{user.name} left {room}."
+        case RoomDeleted(room):
+            return f"The room {room} was deleted."
+        case Notice(text):
+            return text
+    return ""
+
+
+def phrase_answer(asked: object, answer: Answer) -> list[str]:
+    """Return the answer to what was ``asked`` as lines."""
+    match answer:
+        case Words(lines):
+            return list(lines)
+        case Arrived(user, lobby):
+            arrival = [lobby.text] if isinstance(lobby, ChatError) else _joined(lobby)
+            return [f"Hello, {user.name}. Type /help to see what you can do.", *arrival]
+        case JoinedRoom():
+            return _joined(answer)
+        case LeftRoom(room, _, current):
+            now = f"You are speaking in {current} now." if current else "You are in no room now."
+            return [f"You left {room}. {now}"]
+        case MemberList(room, users):
+            return [f"{_people(users)} in {room}{_names(users)}"]
+        case UserList(users):
+            return [f"{_people(users)} here{_names(users)}"]
+        case RoomList(rooms):
+            return [
+                f"{room.room}: {_count(room.members, 'person', 'people')}, {_count(room.head, 'entry', 'entries')}"
+                + (f". {room.topic}" if room.topic else "")
+                for room in rooms
+            ]
+        case RoomNamed(room) if isinstance(asked, Create):
+            return [f"The room {room} is there now. Type /join {room} to enter it."]
+        case RoomNamed(room) if isinstance(asked, Delete):
+            return [f"You deleted {room}."]
+        case HistoryPage(room, entries):
+            return [_logged(entry) for entry in entries] or [f"Nothing has been said in {room} yet."]
+        case Done() if isinstance(asked, Ping):
+            return ["pong"]
+        case Goodbye():
+            return ["Goodbye."]
+        case Accepted() | _:
+            return []
+
+
+def _joined(answer: JoinedRoom) -> list[str]:
+    others = len(answer.members) - 1
+    company = f"with {_count(others, 'other', 'others')}{_names(answer.members)}" if others else "alone."
+    lines = [f"You are in {answer.room} {company}"]
+    if answer.topic:
+        lines.append(f"The topic is: {answer.topic}")
+    lines.append("What is said here is logged, and shown to those who come later.")
+    if answer.entries:
+        lines.append("This was said before, times in UTC:")
+        lines += [_logged(entry) for entry in answer.entries]
+    return lines
+
+
+def _speech(message: Message, *, current: bool) -> str:
+    name, text = message.from_, message.text
+    if message.with_:
+        return f"{name} to you: {text}" if message.with_ == name else f"you to {message.with_}: {text}"
+    if message.kind == "action":
+        return f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
+    return f"{name}: {text}" if current else f"{name} in {message.room}: {text}"
+
+
+def _logged(message: Message) -> str:
+    when = datetime.fromtimestamp(message.at / 1000, UTC)
+    return f"{_speech(message, current=True)} ({when.day} {when:%b %H:%M}, {message.room}:{message.seq})"
+
+
+def _people(users: list[User]) -> str:
+    return "Nobody is" if not users else "One person is" if len(users) == 1 else f"{len(users)} people are"
+
+
+def _names(users: list[User]) -> str:
+    if not users:
+        return "."
+    shown = ", ".join(user.name for user in users[:_NAMES_SHOWN])
+    hidden = len(users) - _NAMES_SHOWN
+    return f": {shown} and {hidden} more." if hidden > 0 else f": {shown}."
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

@@ -1,0 +1,59 @@
+"""What speaks on a new connection, told from its first bytes. A new wire is a new row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Speaker(Enum):
+    """Who the first bytes are from."""
+
+    TLS = auto()
+    HTTP = auto()
+    JSON = auto()
+    PERSON = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Connections that begin with one of ``prefixes``."""
+
+    speaker: Speaker
+    prefixes: tuple[bytes, ...]
+
+
+# RFC 9110 section 9 and RFC 5789, and the preface of HTTP/2 (RFC 9113 section 3.4).
+_HTTP_METHODS = (
+    b"GET ",
+    b"HEAD ",
+    b"POST ",
+    b"PUT ",
+    b"DELETE ",
+    b"OPTIONS ",
+    b"PATCH ",
+    b"CONNECT ",
+    b"TRACE ",
+    b"PRI * ",
+)
+
+TABLE = (
+    # A handshake record of TLS 1.0 or later (RFC 8446 section 5.1).
+    Row(Speaker.TLS, (b"\x16\x03",)),
+    Row(Speaker.HTTP, _HTTP_METHODS),
+    Row(Speaker.JSON, (b"{",)),
+)
+
+
+def sniff(head: bytes) -> Speaker | None:
+    """Return who begins a connection with ``head``, or None while more bytes could decide otherwise.
+
+    Whatever no row claims is a person at a terminal.
+    """
+    undecided = False
+    for row in TABLE:
+        for prefix in row.prefixes:
+            if head.startswith(prefix):
+                return row.speaker
+            undecided = undecided or prefix.startswith(head)
+    return None if undecided else Speaker.PERSON
