@@ -13,15 +13,15 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
     """The good end of a command."""
 
 
-class Done(Answer):
+class Done(Answer, frozen=True):
     """It is done, and there is nothing to tell."""
 
 
-class Goodbye(Answer):
+class Goodbye(Answer, frozen=True):
     """The connection ends after this answer."""
 
 
-class Greeting(Answer):
+class Greeting(Answer, frozen=True):
     """What this server is: ``people`` are logged in, ``limits`` are those a client must know."""
 
     server: str
@@ -42,39 +42,39 @@ class RoomSummary(msgspec.Struct, frozen=True, gc=False):
     head: int
 
 
-class RoomList(Answer):
+class RoomList(Answer, frozen=True):
     """The rooms, the busiest first."""
 
     rooms: list[RoomSummary]
 
 
-class LoggedIn(Answer):
+class LoggedIn(Answer, frozen=True):
     """The person one has become, and the rooms there are."""
 
     user: User
     rooms: list[RoomSummary]
 
 
-class UserList(Answer):
+class UserList(Answer, frozen=True):
     """Everybody who is logged in."""
 
     users: list[User]
 
 
-class RoomNamed(Answer):
+class RoomNamed(Answer, frozen=True):
     """The room that was created or deleted."""
 
     room: str
 
 
-class MemberList(Answer):
+class MemberList(Answer, frozen=True):
     """Who is in the room."""
 
     room: str
     members: list[User]
 
 
-class LeftRoom(Answer):
+class LeftRoom(Answer, frozen=True):
     """Who stayed in the room one has left, and the room one is speaking in now, if any."""
 
     room: str
@@ -82,7 +82,7 @@ class LeftRoom(Answer):
     current: str | UnsetType = UNSET
 
 
-class JoinedRoom(Answer):
+class JoinedRoom(Answer, frozen=True):
     """The room one is in now. ``more`` says that entries between the last one here and ``head`` remain to be read
     (after ``after``), or that older ones exist (after ``last``)."""
 
@@ -95,14 +95,14 @@ class JoinedRoom(Answer):
     more: bool
 
 
-class Arrived(Answer):
+class Arrived(Answer, frozen=True):
     """Logged in, and in the lobby unless it refused."""
 
     user: User
     lobby: JoinedRoom | ChatError
 
 
-class Accepted(Answer):
+class Accepted(Answer, frozen=True):
     """What was said is committed under this number; ``at`` is in milliseconds since 1970, UTC."""
 
     room: str
@@ -110,7 +110,7 @@ class Accepted(Answer):
     at: int
 
 
-class HistoryPage(Answer):
+class HistoryPage(Answer, frozen=True):
     """Entries in the order of their numbers; ``more`` says that the asked direction goes on."""
 
     room: str

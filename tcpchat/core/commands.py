@@ -17,19 +17,19 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     needs_login: ClassVar[bool] = True
 
 
-class Hello(Command):
+class Hello(Command, frozen=True):
     """Ask what this server is."""
 
     needs_login: ClassVar[bool] = False
 
 
-class Ping(Command):
+class Ping(Command, frozen=True):
     """Ask for an answer after everything sent before it is settled."""
 
     needs_login: ClassVar[bool] = False
 
 
-class Login(Command):
+class Login(Command, frozen=True):
     """Take a free name as a guest."""
 
     needs_login: ClassVar[bool] = False
@@ -37,44 +37,44 @@ class Login(Command):
     color: str | None = None
 
 
-class Arrive(Command):
+class Arrive(Command, frozen=True):
     """Log in and land in the lobby, with its recent history: what a person at a terminal does."""
 
     needs_login: ClassVar[bool] = False
     name: str
 
 
-class Logout(Command):
+class Logout(Command, frozen=True):
     """Leave every room and give the name back; the connection stays."""
 
 
-class Quit(Command):
+class Quit(Command, frozen=True):
     """Log out and close the connection."""
 
     needs_login: ClassVar[bool] = False
 
 
-class ListRooms(Command):
+class ListRooms(Command, frozen=True):
     """Ask for the rooms there are."""
 
 
-class ListUsers(Command):
+class ListUsers(Command, frozen=True):
     """Ask for everybody who is logged in."""
 
 
-class Create(Command):
+class Create(Command, frozen=True):
     """Create a room without entering it."""
 
     room: str
 
 
-class Delete(Command):
+class Delete(Command, frozen=True):
     """Delete a room that one has created."""
 
     room: str
 
 
-class Join(Command):
+class Join(Command, frozen=True):
     """Enter a room, created when absent, and read its log: the ``last`` entries, or those ``after`` a number."""
 
     room: str
@@ -82,19 +82,19 @@ class Join(Command):
     after: Position | None = None
 
 
-class Leave(Command):
+class Leave(Command, frozen=True):
     """Leave a room."""
 
     room: str
 
 
-class ListMembers(Command):
+class ListMembers(Command, frozen=True):
     """Ask who is in a room."""
 
     room: str
 
 
-class Say(Command):
+class Say(Command, frozen=True):
     """Say something in a room one has joined."""
 
     pipelined: ClassVar[bool] = True
@@ -103,14 +103,14 @@ class Say(Command):
     action: bool = False
 
 
-class SayInLobby(Command):
+class SayInLobby(Command, frozen=True):
     """Say something in the lobby, entering it first when needed: the short form."""
 
     pipelined: ClassVar[bool] = True
     text: str
 
 
-class Tell(Command):
+class Tell(Command, frozen=True):
     """Say something to one person."""
 
     pipelined: ClassVar[bool] = True
@@ -118,7 +118,7 @@ class Tell(Command):
     text: str
 
 
-class History(Command):
+class History(Command, frozen=True):
     """Read a page of a room's log: at most one of ``before``, ``after`` and ``around``, else the newest."""
 
     room: str

@@ -21,7 +21,7 @@ class User(msgspec.Struct, frozen=True, gc=False):
     color: str | UnsetType = UNSET
 
 
-class Message(Event):
+class Message(Event, frozen=True):
     """An entry of a log. In a direct conversation ``with`` is the other person, seen from the reader."""
 
     op: ClassVar[str] = "message"
@@ -35,7 +35,7 @@ class Message(Event):
     with_: str | UnsetType = msgspec.field(name="with", default=UNSET)
 
 
-class MemberJoined(Event):
+class MemberJoined(Event, frozen=True):
     """Somebody entered the room."""
 
     op: ClassVar[str] = "joined"
@@ -43,7 +43,7 @@ class MemberJoined(Event):
     user: User
 
 
-class MemberLeft(Event):
+class MemberLeft(Event, frozen=True):
     """Somebody left the room."""
 
     op: ClassVar[str] = "left"
@@ -51,21 +51,21 @@ class MemberLeft(Event):
     user: User
 
 
-class RoomCreated(Event):
+class RoomCreated(Event, frozen=True):
     """There is a new room; everybody logged in is told."""
 
     op: ClassVar[str] = "room-created"
     room: str
 
 
-class RoomDeleted(Event):
+class RoomDeleted(Event, frozen=True):
     """A room is gone; everybody logged in is told."""
 
     op: ClassVar[str] = "room-deleted"
     room: str
 
 
-class Notice(Event):
+class Notice(Event, frozen=True):
     """A word from the server itself. ``code`` is that of an error when the connection ends with it."""
 
     op: ClassVar[str] = "notice"

@@ -12,20 +12,20 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """Work that takes a disk, and so can't be done while the hub waits."""
 
 
-class Append(Request):
+class Append(Request, frozen=True):
     """Commit an entry; supplies its `Entry`. ``opens`` is the room it needs if that isn't stored yet."""
 
     draft: Draft
     opens: RoomRecord | None = None
 
 
-class CreateRoom(Request):
+class CreateRoom(Request, frozen=True):
     """Store a room; supplies its `RoomRecord`, or ``room-exists``."""
 
     record: RoomRecord
 
 
-class DeleteRoom(Request):
+class DeleteRoom(Request, frozen=True):
     """Delete a room and its log; supplies a `Deleted`."""
 
     room: RoomId
@@ -33,7 +33,7 @@ class DeleteRoom(Request):
     at: int
 
 
-class ReadPage(Request):
+class ReadPage(Request, frozen=True):
     """Read entries ``first`` to ``last``; supplies a `Page`.
 
     When they don't fit ``page_bytes`` it holds the newest of them if ``newest``, else the oldest.
@@ -58,11 +58,14 @@ class Deleted(msgspec.Struct, frozen=True, gc=False):
     label: str
 
 
-Supply = Entry | RoomRecord | Page | Deleted | ChatError
-"""What a performed request gives back to the hub."""
-
 Committed = Entry | RoomRecord | Deleted
 """What a commit can have changed."""
+
+Result = Committed | ChatError
+"""What one change of a batch came to."""
+
+Supply = Committed | Page | ChatError
+"""What a performed request gives back to the hub."""
 
 Change = Append | CreateRoom | DeleteRoom
 """The requests that go through the one FIFO of commits."""

@@ -107,7 +107,7 @@ class GroupCommit:
         self._send()  # the next commit goes on while this one is being delivered
         self._bytes -= sum(_size(change) for change, _ in batch)
         committed: list[Committed] = list(outcome.late)
-        committed += [supply for supply in outcome.supplies if not isinstance(supply, ChatError)]  # type: ignore[misc]
+        committed += [supply for supply in outcome.supplies if not isinstance(supply, ChatError)]
         self._on_commit(committed)
         for (_, done), supply in zip(batch, outcome.supplies, strict=True):
             done(supply)

@@ -75,7 +75,7 @@ def _listen_endpoint(reactor: Any, factory: ServerFactory, description: str) -> 
     return result
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException | None) -> str:
     cause = error.socketError if isinstance(error, CannotListenError) else error
     if isinstance(cause, OSError) and cause.errno == errno.EADDRINUSE:
         return "another program is listening there"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any
 
 from twisted.protocols.basic import LineReceiver
 
@@ -16,6 +17,7 @@ class LineSplitter(LineReceiver):
     """
 
     delimiter = b"\n"
+    transport: Any
 
     def __init__(self) -> None:
         self._lines: deque[bytes] = deque()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, up
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from tcpchat.core.entries import Draft, Entry, RoomId, RoomRecord, Seq
-from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Supply
+from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Result
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.bulk import BulkStatement
 from tcpchat.store.database import HeldElsewhere, hold
@@ -33,7 +33,7 @@ class Outcome(msgspec.Struct, frozen=True):
     they turned out to be committed and come before these.
     """
 
-    supplies: list[Supply]
+    supplies: list[Result]
     late: list[Committed]
 
 
@@ -63,7 +63,7 @@ class LogWriter:
         database's error as the cause.
         """
         late: list[Committed] = []
-        supplies: list[Supply] = []
+        supplies: list[Result] = []
         for run in _runs(changes):
             supplies += self._commit_run(run, late)
         return Outcome(supplies, late)
@@ -90,7 +90,7 @@ class LogWriter:
             self._connection.close()
             self._connection = None
 
-    def _commit_run(self, changes: Sequence[Change], late: list[Committed]) -> list[Supply]:
+    def _commit_run(self, changes: Sequence[Change], late: list[Committed]) -> list[Result]:
         """Commit one transaction's worth; a batch with bad data is halved until the bad change stands alone."""
         try:
             return self._commit_whole(changes, late)
@@ -102,7 +102,7 @@ class LogWriter:
             return [_failed(error) for _ in changes]
         return self._commit_run(changes[:middle], late) + self._commit_run(changes[middle:], late)
 
-    def _commit_whole(self, changes: Sequence[Change], late: list[Committed]) -> list[Supply]:
+    def _commit_whole(self, changes: Sequence[Change], late: list[Committed]) -> list[Result]:
         """Commit all of ``changes`` or nothing; a lost server is tried again before that is an error."""
         for delay in (*_RETRY_SECONDS, None):
             connection: Connection | None = None
@@ -129,7 +129,7 @@ class LogWriter:
                 return _supplies(changes, heads)
         raise AssertionError("the last turn of the loop returns or raises")
 
-    def _resolve(self, connection: Connection) -> list[Supply]:
+    def _resolve(self, connection: Connection) -> list[Result]:
         """Return what the batch with an unknown end gave if it was committed, else nothing."""
         if not self._unresolved:
             return []
@@ -228,13 +228,13 @@ def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
         yield changes[start:] if start else changes
 
 
-def _supplies(changes: Sequence[Change], heads: Heads) -> list[Supply]:
+def _supplies(changes: Sequence[Change], heads: Heads) -> list[Result]:
     """Return what each of the committed ``changes`` gave, counting up to ``heads``."""
     following = dict(heads)
     for change in changes:
         if isinstance(change, Append) and change.draft.room in following:
             following[change.draft.room] -= 1
-    supplies: list[Supply] = []
+    supplies: list[Result] = []
     for change in changes:
         match change:
             case Append(draft):

@@ -33,7 +33,7 @@ NAME_QUESTION = "What is your name?"
 _NAMES_SHOWN = 30
 
 
-class Words(Answer):
+class Words(Answer, frozen=True):
     """Lines that the text wire itself answers with."""
 
     lines: tuple[str, ...]
