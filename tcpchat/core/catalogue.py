@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from tcpchat.core.answers import Done, Greeting, RoomList, RoomNamed, RoomSummary
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Create, Delete, Hello, ListRooms, Ping
 from tcpchat.core.entries import LOBBY_ID, PersonId, RoomId, RoomRecord, Seq
-from tcpchat.core.events import RoomCreated, RoomDeleted
+from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
 from tcpchat.core.names import check_name, fold
 from tcpchat.core.permissions import check_delete
 from tcpchat.core.requests import CreateRoom, Deleted, DeleteRoom, Supply
@@ -120,12 +122,13 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
     if not isinstance(room, Room):
         return
     chat.audience.close(room.id)
+    chat.audience.broadcast(RoomDeleted(room.label))
     for session in room.members:
         del session.rooms[room.id]
         if session.current is room:
             session.current = next(reversed(session.rooms.values()), None)
             chat.audience.refocus(session)
+            chat.audience.send(session, Refocused(session.current.label if session.current else UNSET))
     room.members.clear()
     chat.rooms.remove(room)
     chat.tails.forget(room.id)
-    chat.audience.broadcast(RoomDeleted(room.label))

@@ -65,6 +65,13 @@ class RoomDeleted(Event, frozen=True):
     room: str
 
 
+class Refocused(Event, frozen=True):
+    """What one says without naming a room goes to another room now, or to none; for wires on which that happens."""
+
+    op: ClassVar[str] = "refocused"
+    room: str | UnsetType = UNSET
+
+
 class Notice(Event, frozen=True):
     """A word from the server itself. ``code`` is that of an error when the connection ends with it."""
 

@@ -63,7 +63,10 @@ class Hub:
         """
         if command.needs_login:
             self._chat.person(session)
-        return HANDLERS[type(command)](self._chat, session, command, supply)
+        outcome = HANDLERS[type(command)](self._chat, session, command, supply)
+        if not command.pipelined:
+            self._chat.audience.flush()  # who came and went; what is said is flushed with its commit
+        return outcome
 
     def commit(self, changes: Iterable[Committed]) -> None:
         """Take what one batch has committed into the state, in its order, and tell the readers."""

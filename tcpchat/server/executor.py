@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from tcpchat.core.requests import ReadPage, Request, Supply
 from tcpchat.server.commits import GroupCommit
 from tcpchat.server.pages import PageReaders
 
 
-class Executor:
-    """The one place where the hub's requests meet the store."""
+class Executor(Protocol):
+    """What performs the hub's requests."""
+
+    def perform(self, request: Request, done: Callable[[Supply], None]) -> None:
+        """Perform ``request``; ``done`` is given its result or a `ChatError`, on the reactor's thread."""
+
+
+class StoreExecutor:
+    """Performs them with the store's threads."""
 
     def __init__(self, commits: GroupCommit, pages: PageReaders) -> None:
         self._commits = commits
         self._pages = pages
 
     def perform(self, request: Request, done: Callable[[Supply], None]) -> None:
-        """Perform ``request``; ``done`` is given its result or a `ChatError`, on the reactor's thread."""
+        """Hand ``request`` to the thread it is for."""
         if isinstance(request, ReadPage):
             self._pages.read(request, done)
         else:

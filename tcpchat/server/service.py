@@ -25,7 +25,7 @@ from tcpchat.server.commits import GroupCommit, Log
 from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen
-from tcpchat.server.executor import Executor
+from tcpchat.server.executor import StoreExecutor
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.options import Options, Settings
 from tcpchat.server.pages import PageReaders
@@ -132,7 +132,7 @@ def make_service(
     hub = Hub(chat, records)
     commits = GroupCommit(log or LogWriter(open_engine(url, writer=True)), reactor, limits, hub.commit)
     pages = PageReaders(engine, reactor, limits)
-    factory = ChatFactory(Services(hub, Executor(commits, pages), publisher, reactor, limits), settings.trusted)
+    factory = ChatFactory(Services(hub, StoreExecutor(commits, pages), publisher, reactor, limits), settings.trusted)
     ports = listen(reactor, factory, settings.port, settings.endpoints)
     return ChatService(reactor, factory, ports, commits, pages, lock, unfinished)
 

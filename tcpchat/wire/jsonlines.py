@@ -9,7 +9,7 @@ import msgspec
 
 from tcpchat.core.answers import Answer, Greeting
 from tcpchat.core.commands import Command, SayInLobby
-from tcpchat.core.events import Event
+from tcpchat.core.events import Event, Refocused
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Request
 from tcpchat.wire.table import OPERATIONS
@@ -37,7 +37,9 @@ class JsonEncoder:
     """Events as JSON lines; all readers get the same bytes."""
 
     def encode(self, event: Event) -> bytes:
-        """Return one line."""
+        """Return one line; nothing for the change of a current room, since programs name their rooms."""
+        if isinstance(event, Refocused):
+            return b""
         return b'{"op":"%b","data":%b}\n' % (event.op.encode(), _encode(event))
 
 

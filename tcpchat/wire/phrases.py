@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from msgspec import UnsetType
+
 from tcpchat.core.answers import (
     Accepted,
     Answer,
@@ -24,7 +26,7 @@ from tcpchat.core.answers import (
     UserList,
 )
 from tcpchat.core.commands import Create, Delete, Ping
-from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Notice, RoomDeleted, User
+from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Notice, Refocused, RoomDeleted, User
 from tcpchat.errors import ChatError
 from tcpchat.wire.table import TABLE, WORDS
 
@@ -68,6 +70,8 @@ def phrase_event(event: Event, *, current: bool) -> str:
             return f"{user.name} left {room}."
         case RoomDeleted(room):
             return f"The room {room} was deleted."
+        case Refocused(room):
+            return _focus(room)
         case Notice(text):
             return text
     return ""
@@ -84,8 +88,7 @@ def phrase_answer(asked: object, answer: Answer) -> list[str]:
         case JoinedRoom():
             return _joined(answer)
         case LeftRoom(room, _, current):
-            now = f"You are speaking in {current} now." if current else "You are in no room now."
-            return [f"You left {room}. {now}"]
+            return [f"You left {room}. {_focus(current)}"]
         case MemberList(room, users):
             return [f"{_people(users)} in {room}{_names(users)}"]
         case UserList(users):
@@ -121,6 +124,10 @@ def _joined(answer: JoinedRoom) -> list[str]:
         lines.append("This was said before, times in UTC:")
         lines += [_logged(entry) for entry in answer.entries]
     return lines
+
+
+def _focus(room: str | UnsetType) -> str:
+    return f"You are speaking in {room} now." if room else "You are in no room now."
 
 
 def _speech(message: Message, *, current: bool) -> str:

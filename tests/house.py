@@ -1,0 +1,284 @@
+"""The whole daemon but for sockets, threads and the disk: people on memory transports, a clock that the test moves."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+
+from tcpchat.core.catalogue import lobby_record
+from tcpchat.core.chat import Chat, Identity
+from tcpchat.core.entries import Entry, RoomId, RoomRecord, Seq
+from tcpchat.core.hub import Hub
+from tcpchat.core.limits import Limits
+from tcpchat.core.requests import (
+    Append,
+    Change,
+    Committed,
+    CreateRoom,
+    Deleted,
+    DeleteRoom,
+    Page,
+    ReadPage,
+    Request,
+    Result,
+    Supply,
+)
+from tcpchat.core.tails import Tails
+from tcpchat.errors import ChatError, Code
+from tcpchat.server.connection import Services
+from tcpchat.server.factory import ChatFactory, Network
+from tcpchat.server.publisher import Publisher
+from tests.transport import MemoryTransport
+
+Done = Callable[[Supply], None]
+
+
+class MemoryStore:
+    """Performs requests when it is told to: `commit` is one batch, `read` answers the pages asked for."""
+
+    def __init__(self) -> None:
+        self.logs: dict[RoomId, list[Entry]] = {}
+        self.keys: set[str] = {"lobby"}
+        self.failing = False
+        self.hub: Hub
+        self._changes: list[tuple[Change, Done]] = []
+        self._pages: list[tuple[ReadPage, Done]] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits."""
+        return not self._changes and not self._pages
+
+    def perform(self, request: Request, done: Done) -> None:
+        if isinstance(request, ReadPage):
+            self._pages.append((request, done))
+        else:
+            assert isinstance(request, Append | CreateRoom | DeleteRoom)
+            self._changes.append((request, done))
+
+    def commit(self) -> None:
+        """Commit everything that waits as one batch, tell the hub, then each author."""
+        batch, self._changes = self._changes, []
+        results = [self._apply(change) for change, _ in batch]
+        committed: list[Committed] = [result for result in results if not isinstance(result, ChatError)]
+        self.hub.commit(committed)
+        for (_, done), result in zip(batch, results, strict=True):
+            done(result)
+
+    def read(self) -> None:
+        """Answer every page asked for."""
+        pages, self._pages = self._pages, []
+        for request, done in pages:
+            log = self.logs.get(request.room, [])
+            done(Page(log[request.first - 1 : request.last]))
+
+    def _apply(self, change: Change) -> Result:
+        if self.failing:
+            return ChatError(Code.STORE_FAILED, "The server could not keep this.")
+        match change:
+            case Append(draft):
+                log = self.logs.setdefault(draft.room, [])
+                entry = Entry(Seq(len(log) + 1), draft)
+                log.append(entry)
+                return entry
+            case CreateRoom(record):
+                if record.key in self.keys:
+                    return ChatError(Code.ROOM_EXISTS, "It exists.")
+                self.keys.add(record.key)
+                return record
+            case DeleteRoom(room, label):
+                self.keys.discard(label.casefold())
+                return Deleted(room, label)
+
+
+class House:
+    """A running daemon in memory."""
+
+    def __init__(
+        self, limits: Limits | None = None, *, trusted: tuple[Network, ...] = (), rooms: tuple[RoomRecord, ...] = ()
+    ) -> None:
+        self.clock = Clock()
+        self.store = MemoryStore()
+        limits = limits or Limits()
+        publisher = Publisher()
+        ids = itertools.count(1000)
+        chat = Chat(
+            Identity("tcpchat", "0.0.1", "Be kind."), limits, publisher, self._now, partial(next, ids), Tails(limits)
+        )
+        self.hub = Hub(chat, [lobby_record("lobby", 7, 0), *rooms])
+        self.chat = chat
+        self.store.hub = self.hub
+        self.factory = ChatFactory(Services(self.hub, self.store, publisher, self.clock, limits), trusted)
+
+    def _now(self) -> int:
+        return 1_700_000_000_000 + int(self.clock.seconds() * 1000)
+
+    def connect(self, host: str = "192.0.2.1") -> MemoryTransport:
+        """Return a new connection to the daemon."""
+        protocol = self.factory.buildProtocol(IPv4Address("TCP", host, 40000))
+        transport = MemoryTransport(protocol, host)
+        protocol.makeConnection(transport)
+        return transport
+
+    def settle(self) -> None:
+        """Commit and read until nothing waits."""
+        for _ in range(100):
+            if self.store.idle:
+                return
+            self.store.read()
+            self.store.commit()
+        raise AssertionError("it never settles")
+
+
+class Script:
+    """A program that speaks JSON lines."""
+
+    wire = "json"
+
+    def __init__(self, house: House, name: str | None = None, host: str = "192.0.2.1") -> None:
+        self.house = house
+        self.transport = house.connect(host)
+        self.lines: list[dict[str, Any]] = []
+        self.name = name
+        self._ids = itertools.count(1)
+        if name is not None:
+            self.ask("login", name=name)
+
+    def send(self, op: str, /, **data: Any) -> None:
+        """Send an operation without an id."""
+        self.transport.receive(msgspec.json.encode({"op": op, "data": data}) + b"\n")
+
+    def ask(self, op: str, /, **data: Any) -> Any:
+        """Send an operation and return the data of its reply; a refusal raises `ChatError`."""
+        number = next(self._ids)
+        self.transport.receive(msgspec.json.encode({"op": op, "id": number, "data": data}) + b"\n")
+        self.house.settle()
+        reply = next(line for line in self.read() if line.get("id") == number)
+        self.lines.remove(reply)
+        if reply["status"] == "error":
+            error = reply["error"]
+            raise ChatError(Code(error["code"]), error["message"])
+        return reply["data"]
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return everything received and not taken yet."""
+        self.lines += [msgspec.json.decode(line) for line in self.transport.take().splitlines()]
+        return self.lines
+
+    def take(self) -> list[dict[str, Any]]:
+        """Return everything received, and forget it."""
+        lines, self.lines = self.read(), []
+        return lines
+
+    # The same words as a Terminal's.
+
+    def enter(self, room: str) -> None:
+        self.ask("join", room=room)
+
+    def say(self, room: str, text: str) -> None:
+        self.send("say", room=room, text=text)
+
+    def act(self, room: str, text: str) -> None:
+        self.send("say", room=room, text=text, action=True)
+
+    def tell(self, name: str, text: str) -> None:
+        self.send("tell", to=name, text=text)
+
+    def leave(self, room: str) -> None:
+        self.send("leave", room=room)
+
+    def heard(self) -> list[str]:
+        """Return what was said, as ``nina in lobby: hello``; a direct message as ``nina to bob: hello``."""
+        return [self._spoken(line["data"]) for line in self.take() if line["op"] == "message"]
+
+    def _spoken(self, message: dict[str, Any]) -> str:
+        name, text, room = message["from"], message["text"], message["room"]
+        if "with" in message:
+            return f"{name} to {self.name if message['with'] == name else message['with']}: {text}"
+        return f"* {name} {text} in {room}" if message["kind"] == "action" else f"{name} in {room}: {text}"
+
+    def saw(self) -> list[str]:
+        """Return who came and went, as ``bob joined lobby``."""
+        return [
+            f"{line['data']['user']['name']} {line['op']} {line['data']['room']}"
+            for line in self.take()
+            if line["op"] in ("joined", "left")
+        ]
+
+    def refused(self) -> list[str]:
+        """Return what was refused, as sentences."""
+        return [line["error"]["message"] for line in self.take() if line.get("status") == "error"]
+
+
+class Terminal:
+    """A person in telnet or nc."""
+
+    wire = "text"
+
+    def __init__(self, house: House, name: str | None = None, host: str = "192.0.2.1") -> None:
+        self.house = house
+        self.transport = house.connect(host)
+        self.room = "lobby"
+        self.name = name
+        if name is not None:
+            self.type(name)
+            self.take()
+
+    def type(self, line: str) -> None:
+        """Type a line."""
+        self.transport.receive(line.encode() + b"\r\n")
+        self.house.settle()
+
+    def take(self) -> list[str]:
+        """Return the lines on the screen since the last time."""
+        return self.transport.take().decode().splitlines()
+
+    def enter(self, room: str) -> None:
+        self.type(f"/join {room}")
+        self.room = room
+        self.take()
+
+    def say(self, room: str, text: str) -> None:
+        self._send(f"/say {room} {text}" if room != self.room else text)
+
+    def act(self, room: str, text: str) -> None:
+        assert room == self.room
+        self._send(f"/me {text}")
+
+    def tell(self, name: str, text: str) -> None:
+        self._send(f"/msg {name} {text}")
+
+    def leave(self, room: str) -> None:
+        self._send(f"/leave {room}")
+
+    def heard(self) -> list[str]:
+        """Return what was said, in the words of `Script.heard`."""
+        return [speech for line in self.take() if (speech := self._spoken(line))]
+
+    def _spoken(self, line: str) -> str | None:
+        speaker, colon, text = line.partition(": ")
+        words = [str(self.name) if word == "you" else word for word in speaker.split()]
+        if line.startswith("* "):
+            return f"{line} in {self.room}"
+        if colon and len(words) == 1:
+            return f"{speaker} in {self.room}: {text}"
+        if colon and len(words) == 3 and words[1] in ("in", "to"):
+            return f"{' '.join(words)}: {text}"
+        return None
+
+    def saw(self) -> list[str]:
+        """Return who came and went."""
+        return [line.rstrip(".") for line in self.take() if line.split()[1:2] in (["joined"], ["left"])]
+
+    def refused(self) -> list[str]:
+        """Return the sentences that aren't speech."""
+        return [line for line in self.take() if not self._spoken(line)]
+
+    def _send(self, line: str) -> None:
+        self.transport.receive(line.encode() + b"\n")
