@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from tcpchat.core.catalogue import lobby_record
 from tcpchat.core.chat import Chat, Identity
-from tcpchat.core.entries import Entry, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import LOBBY_ID, Entry, RoomId, RoomRecord, Seq
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
 from tcpchat.core.requests import (
@@ -44,7 +44,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.logs: dict[RoomId, list[Entry]] = {}
-        self.keys: set[str] = {"lobby"}
+        self.keys: dict[str, RoomId] = {"lobby": LOBBY_ID}
         self.failing = False
         self.hub: Hub
         self._changes: list[tuple[Change, Done]] = []
@@ -88,12 +88,11 @@ class MemoryStore:
                 log.append(entry)
                 return entry
             case CreateRoom(record):
-                if record.key in self.keys:
+                if self.keys.setdefault(record.key, record.id) != record.id:
                     return ChatError(Code.ROOM_EXISTS, "It exists.")
-                self.keys.add(record.key)
                 return record
             case DeleteRoom(room, label):
-                self.keys.discard(label.casefold())
+                self.keys.pop(label.casefold(), None)
                 return Deleted(room, label)
 
 
@@ -107,7 +106,7 @@ class House:
         self.store = MemoryStore()
         limits = limits or Limits()
         publisher = Publisher()
-        ids = itertools.count(1000)
+        ids = itertools.count(1 << 40, 1 << 20)
         chat = Chat(
             Identity("tcpchat", "0.0.1", "Be kind."), limits, publisher, self._now, partial(next, ids), Tails(limits)
         )

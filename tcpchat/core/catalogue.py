@@ -61,10 +61,9 @@ def summaries(chat: Chat) -> list[RoomSummary]:
 def create(chat: Chat, session: Session, command: Create, supply: Supply | None) -> RoomNamed | CreateRoom:
     """Create a room."""
     person = chat.person(session)
-    if isinstance(supply, ChatError):
-        raise supply
-    if isinstance(supply, RoomRecord):
+    if isinstance(supply, RoomRecord) and supply.creator == person.id:
         return RoomNamed(supply.name)
+    check_created(chat, command.room, supply)
     if (room := chat.rooms.get(command.room)) is not None:
         raise ChatError(Code.ROOM_EXISTS, f"There is a room called {room.label} already.", room=room.label)
     return CreateRoom(new_record(chat, person, command.room))
@@ -85,9 +84,19 @@ def delete(chat: Chat, session: Session, command: Delete, supply: Supply | None)
 def new_record(chat: Chat, creator: Person, name: str) -> RoomRecord:
     """Return a room to be stored, or raise ``bad-name`` or ``too-many-rooms``."""
     name = check_name(name, chat.limits, what="room name")
+    if (record := chat.opening.get(fold(name))) is not None:
+        return record
     if len(chat.rooms) >= chat.limits.rooms:
         raise ChatError(Code.TOO_MANY_ROOMS, "There are as many rooms as this server allows.", max=chat.limits.rooms)
-    return room_record(RoomId(chat.new_id()), name, creator.id, chat.new_epoch(), chat.now())
+    record = room_record(RoomId(chat.new_id()), name, creator.id, chat.new_epoch(), chat.now())
+    return chat.opening.setdefault(fold(name), record)
+
+
+def check_created(chat: Chat, name: str, supply: Supply | None) -> None:
+    """Raise what prevented a creation, and let the next one begin anew."""
+    if isinstance(supply, ChatError):
+        chat.opening.pop(fold(name), None)
+        raise supply
 
 
 def lobby_record(name: str, epoch: int, now: int) -> RoomRecord:
@@ -112,6 +121,9 @@ def room_record(room: RoomId, name: str, creator: PersonId, epoch: int, now: int
 
 def opened(chat: Chat, record: RoomRecord) -> None:
     """Take a committed room into the registry and tell everybody."""
+    if chat.rooms.log(record.id) is not None:  # several people created it at once
+        return
+    chat.opening.pop(fold(record.name), None)
     chat.rooms.add(Room.from_record(record))
     chat.audience.broadcast(RoomCreated(record.name))
 

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tcpchat.core.audience import Audience
+from tcpchat.core.entries import RoomRecord
 from tcpchat.core.limits import Limits
-from tcpchat.core.names import HERE
+from tcpchat.core.names import HERE, Key
 from tcpchat.core.rooms import Room, Rooms
 from tcpchat.core.tails import Tails
 from tcpchat.core.users import Person, Session, Users
@@ -35,6 +36,8 @@ class Chat:
     tails: Tails
     users: Users = field(default_factory=Users)
     rooms: Rooms = field(default_factory=Rooms)
+    # Rooms whose creation is under way: all who want one of them ask for the same record.
+    opening: dict[Key, RoomRecord] = field(default_factory=dict)
     closing: bool = False
 
     def new_epoch(self) -> int:

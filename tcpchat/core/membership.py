@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from tcpchat.core.answers import Arrived, Done, Goodbye, JoinedRoom, LeftRoom, LoggedIn, MemberList, UserList
-from tcpchat.core.catalogue import new_record, summaries
+from tcpchat.core.catalogue import check_created, new_record, summaries
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Arrive, Join, Leave, ListMembers, ListUsers, Login, Logout, Quit
 from tcpchat.core.entries import PersonId
@@ -112,9 +112,7 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         raise ChatError(Code.BAD_FIELD, "Give only one of last and after.", field="after")
     room = session.current if command.room == HERE else chat.rooms.get(command.room)
     if room is None:
-        # Somebody else's creation may have come first; then the room is there now.
-        if isinstance(supply, ChatError):
-            raise supply
+        check_created(chat, command.room, supply)
         _check_space(chat, session, None)
         return CreateRoom(new_record(chat, person, command.room))
     if room.id not in session.rooms:

@@ -134,7 +134,9 @@ class GroupCommit:
         except Exception as error:
             self._log.failure("the log failed to commit")
             outcome = Outcome([_failure(error) for _ in changes], [])
-        failed = [supply for supply in outcome.supplies if isinstance(supply, ChatError) and supply.__cause__]
+        failed = [
+            supply for supply in outcome.supplies if isinstance(supply, ChatError) and supply.code is Code.STORE_FAILED
+        ]
         if failed:
             self._log.error(
                 "{count} of {total} changes were not committed: {reason}",

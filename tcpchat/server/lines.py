@@ -57,11 +57,12 @@ class LineSplitter(LineReceiver):
             *lines, self._buffer = self._buffer.split(b"\n")
             self._lines.extend(lines)
         if not self._lines:
-            if len(self._buffer) <= self.MAX_LENGTH:
+            if len(self._buffer) <= self.MAX_LENGTH + 1:  # the last byte may be a CR
                 return False
             self.lineLengthExceeded(self.clearLineBuffer())
-        elif len(self._lines[0]) > self.MAX_LENGTH + 1:  # a CR may be one of them
+        elif len(line := self._lines[0].removesuffix(b"\r")) > self.MAX_LENGTH:
             self.lineLengthExceeded(self.clearLineBuffer())
         else:
-            self.lineReceived(self._lines.popleft().removesuffix(b"\r"))
+            self._lines.popleft()
+            self.lineReceived(line)
         return True

@@ -38,12 +38,14 @@ class Outbox:
         """Send ``data``, unless the last word has been said."""
         if self._finished:
             return
+        paused = self._unread >= 0
         self._transport.write(data)
-        if self._unread >= 0:
+        if paused:
             self._unread += len(data)
             if self._unread > self._limits.unread_bytes:
                 self._unread = -1
-                self._overrun()
+                # Not now: whoever writes may be going through a room's readers.
+                self._clock.callLater(0, self._overrun)
 
     def finish(self, last: bytes = b"", *, half_closed: bool = False) -> None:
         """Say ``last`` and close. ``half_closed``: the peer has ended its half, so that nothing unread can come.
@@ -57,13 +59,13 @@ class Outbox:
             self._transport.write(last)
         self._finished = True
         self._transport.unregisterProducer()
+        self._abort = self._clock.callLater(self._limits.drain_seconds, self._transport.abortConnection)
         # Closing a socket with unread input would make the kernel reset it, and the peer would lose the last
         # line: end only our half. TLS has a goodbye of its own.
         if half_closed or ISSLTransport.providedBy(self._transport):
             self._transport.loseConnection()
         else:
             self._transport.loseWriteConnection()
-        self._abort = self._clock.callLater(self._limits.drain_seconds, self._transport.abortConnection)
 
     def sent(self) -> None:
         """The last word is out of our hands."""

@@ -152,13 +152,14 @@ class LogWriter:
         return heads
 
     def _create(self, connection: Connection, changes: Sequence[Change]) -> None:
+        """Insert the rooms that aren't there. Several changes may bring the same one, in one batch or in many."""
         wanted = {change.record.id: change.record for change in changes if isinstance(change, CreateRoom)}
-        opened = {change.opens.id: change.opens for change in changes if isinstance(change, Append) and change.opens}
-        if opened:
-            known = connection.execute(select(rooms.c.id).where(rooms.c.id.in_(sorted(opened)))).scalars().all()
-            wanted |= {room: record for room, record in opened.items() if room not in known}
+        wanted |= {change.opens.id: change.opens for change in changes if isinstance(change, Append) and change.opens}
         if wanted:
-            connection.execute(insert(rooms), [room_row(record) for record in wanted.values()])
+            known = connection.execute(select(rooms.c.id).where(rooms.c.id.in_(sorted(wanted)))).scalars().all()
+            absent = [room_row(record) for room, record in wanted.items() if room not in known]
+            if absent:
+                connection.execute(insert(rooms), absent)
 
     def _append(self, connection: Connection, drafts: Sequence[Draft]) -> Heads:
         """Take the numbers and insert the rows. Rooms go in the order of their ids, so that nodes can't deadlock."""

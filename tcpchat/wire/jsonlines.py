@@ -18,6 +18,9 @@ from tcpchat.wire.table import OPERATIONS
 _ID_CHARACTERS = 64
 _OP_CHARACTERS = 64
 
+# What the decoder may raise for a peer's bytes.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _encode = msgspec.json.encode
 
 
@@ -64,7 +67,7 @@ class JsonCodec:
         """Decode one object; what is wrong with it becomes the answer."""
         try:
             envelope = _decode_envelope(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             return _misunderstood(line, error)
         op, raw_id = envelope.op, b"" if envelope.id is None else _encode(envelope.id)
         decoder = _DECODERS.get(op) or _DECODERS.get(op.lower())
@@ -72,7 +75,7 @@ class JsonCodec:
             return Request(ChatError(Code.UNKNOWN_OP, f"There is no operation called {op}.", op=op), op, raw_id)
         try:
             return Request(_decode_data(decoder, bytes(envelope.data)), op, raw_id)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             return Request(_complaint(error, "data"), op, raw_id)
 
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
@@ -104,13 +107,15 @@ def _misunderstood(line: bytes, error: Exception) -> Request | None:
     if not line.strip():
         return None
     op, raw_id = "", b""
-    if isinstance(error, msgspec.ValidationError):
+    try:
         found: Any = msgspec.json.decode(line)
-        if isinstance(found, dict):
-            op = found["op"][:_OP_CHARACTERS] if isinstance(found.get("op"), str) else ""
-            identifier = found.get("id")
-            if isinstance(identifier, int | str) and len(str(identifier)) <= _ID_CHARACTERS:
-                raw_id = _encode(identifier)
+    except _UNREADABLE as worse:
+        return Request(_complaint(worse, "op"))
+    if isinstance(found, dict):
+        op = found["op"][:_OP_CHARACTERS] if isinstance(found.get("op"), str) else ""
+        identifier = found.get("id")
+        if isinstance(identifier, int | str) and len(str(identifier)) <= _ID_CHARACTERS:
+            raw_id = _encode(identifier)
     return Request(_complaint(error, "op"), op, raw_id)
 
 

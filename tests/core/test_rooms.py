@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from tcpchat.core.limits import Limits
+from tests.house import House, Script
+
+
+def test_many_who_enter_a_new_room_at_once_enter_the_same_one() -> None:
+    house = House()
+    people = [Script(house, f"p{number}") for number in range(5)]
+    for person in people:
+        person.transport.receive(b'{"op":"join","id":"j","data":{"room":"tea"}}\n')
+    house.settle()
+    for person in people:
+        lines = person.take()
+        assert [line["status"] for line in lines if line.get("id") == "j"] == ["ok"]
+        assert sum(line["op"] == "room-created" for line in lines) == 1
+    assert [room["members"] for room in people[0].ask("rooms")["rooms"] if room["room"] == "tea"] == [5]
+
+
+def test_of_two_who_create_a_room_at_once_the_second_is_told() -> None:
+    house = House()
+    one, other = Script(house, "one"), Script(house, "other")
+    for person in (one, other):
+        person.transport.receive(b'{"op":"create","id":"c","data":{"room":"tea"}}\n')
+    house.settle()
+    assert [line["status"] for line in one.take() if line.get("id") == "c"] == ["ok"]
+    assert [line["error"]["code"] for line in other.take() if line.get("id") == "c"] == ["room-exists"]
+
+
+def test_a_creation_that_failed_can_be_tried_again_by_anybody() -> None:
+    house = House()
+    one, other = Script(house, "one"), Script(house, "other")
+    house.store.failing = True
+    with pytest.raises(Exception, match="could not keep"):
+        one.ask("create", room="tea")
+    house.store.failing = False
+    assert other.ask("create", room="tea") == {"room": "tea"}
+    assert other.ask("delete", room="tea") == {"room": "tea"}
+
+
+def test_a_room_created_anew_has_a_log_of_its_own() -> None:
+    house = House()
+    nina = Script(house, "nina")
+    first = nina.ask("join", room="tea")
+    nina.ask("say", room="tea", text="old")
+    nina.ask("delete", room="tea")
+    second = nina.ask("join", room="tea")
+    assert second["entries"] == []
+    assert second["head"] == 0
+    assert second["epoch"] != first["epoch"]
+
+
+def test_the_number_of_rooms_is_bounded() -> None:
+    nina = Script(House(Limits(rooms=2)), "nina")
+    nina.ask("create", room="tea")
+    with pytest.raises(Exception, match="as many rooms as this server allows"):
+        nina.ask("create", room="coffee")
+
+
+def test_rooms_are_listed_the_busiest_first() -> None:
+    house = House(Limits(rooms_listed=2))
+    nina, bob = Script(house, "nina"), Script(house, "bob")
+    nina.ask("create", room="empty")
+    nina.ask("join", room="tea")
+    bob.ask("join", room="tea")
+    bob.ask("join", room="lobby")
+    assert [room["room"] for room in nina.ask("rooms")["rooms"]] == ["tea", "lobby"]
+
+
+def test_everybody_is_told_of_rooms_that_come_and_go() -> None:
+    house = House()
+    nina, bob = Script(house, "nina"), Script(house, "bob")
+    stranger = Script(house)
+    nina.ask("create", room="tea")
+    nina.ask("delete", room="tea")
+    told = [line for line in bob.take() if line["op"].startswith("room-")]
+    assert told == [{"op": "room-created", "data": {"room": "tea"}}, {"op": "room-deleted", "data": {"room": "tea"}}]
+    assert stranger.take() == []

@@ -1,0 +1,383 @@
+"""Connections: who speaks, in which order answers come, what is bounded, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tcpchat.core.limits import Limits
+from tcpchat.errors import Code
+from tests.house import House, Script, Terminal
+
+TRUSTED = (ip_network("192.0.2.0/24"),)
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def ops(script: Script) -> list[str]:
+    return [line["op"] for line in script.take()]
+
+
+# Who speaks.
+
+
+def test_a_silent_connection_is_greeted_after_a_moment(house: House) -> None:
+    terminal = Terminal(house)
+    house.clock.advance(0.9)
+    assert terminal.take() == []
+    house.clock.advance(0.2)
+    assert terminal.take() == ["This is tcpchat 0.0.1. Nobody else is here.", "Be kind.", "What is your name?"]
+    terminal.type("nina")
+    assert terminal.take()[0] == "Hello, nina. Type /help to see what you can do."
+
+
+def test_a_person_who_types_at_once_is_greeted_first(house: House) -> None:
+    terminal = Terminal(house)
+    terminal.type("nina")
+    assert [line.split()[0] for line in terminal.take()][:4] == ["This", "Be", "What", "Hello,"]
+
+
+def test_a_program_that_was_greeted_for_its_silence_can_still_speak_json(house: House) -> None:
+    transport = house.connect()
+    house.clock.advance(2)
+    transport.take()
+    transport.receive(b'{"op":"ping","id":1}\n')
+    assert json.loads(transport.take())["status"] == "ok"
+
+
+@pytest.mark.parametrize("silence", [0, 2])
+@pytest.mark.parametrize(
+    "hello", [b"\x16\x03\x01\x02\x00\x01\x00", b"POST / HTTP/1.1\r\n\r\nnina\r\n/join tea\r\nhi\r\n"]
+)
+def test_tls_and_http_are_closed_and_never_reach_the_chat(house: House, silence: int, hello: bytes) -> None:
+    transport = house.connect()
+    house.clock.advance(silence)
+    transport.receive(hello)
+    transport.receive(b"\r\nnina\r\nhello\r\n")
+    house.settle()
+    assert transport.write_closed
+    assert len(house.hub.users) == 0
+    assert (b"404 Not Found" in transport.take()) is (hello[:1] == b"P" and not silence)
+
+
+@given(st.integers(1, 60))
+def test_the_first_bytes_may_come_one_by_one(cut: int) -> None:
+    for stream, reply in ((b'{"op":"login","id":1,"data":{"name":"nina"}}\n', b'"ok"'), (b"post\r\n", b"Hello, post")):
+        house = House()
+        transport = house.connect()
+        transport.receive(stream[:cut])
+        for byte in stream[cut:]:
+            transport.receive(bytes([byte]))
+        house.settle()
+        assert reply in transport.take()
+
+
+# The order of answers.
+
+
+def test_everything_in_one_packet_is_answered_in_its_order(house: House) -> None:
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    nina.take()
+    packet = [
+        {"op": "say", "id": "s", "data": {"room": "lobby", "text": "last words"}},
+        {"op": "leave", "id": "l", "data": {"room": "lobby"}},
+        {"op": "history", "id": "h", "data": {"room": "lobby"}},
+        {"op": "zork", "id": "z"},
+        {"op": "say", "id": "n", "data": {"room": "lobby", "text": "too late"}},
+        {"op": "ping", "id": "p"},
+    ]
+    nina.transport.receive(b"".join(json.dumps(line).encode() + b"\n" for line in packet))
+    assert nina.take() == []
+    house.settle()
+    lines = nina.take()
+    assert [line.get("id", line["op"]) for line in lines] == ["message", "s", "l", "h", "z", "n", "p"]
+    replies = {line["id"]: line for line in lines if "id" in line}
+    assert replies["s"]["data"]["seq"] == 1
+    assert [entry["text"] for entry in replies["h"]["data"]["entries"]] == ["last words"]
+    assert replies["n"]["error"]["code"] == "not-in-room"
+
+
+def test_a_refusal_waits_for_the_answers_before_it(house: House) -> None:
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    nina.take()
+    nina.say("lobby", "one")
+    nina.send("say", room="nowhere", text="two")
+    nina.transport.receive(b"nonsense\n" + b"x" * 70_000 + b"\n")
+    assert nina.take() == []
+    house.settle()
+    lines = nina.take()
+    assert [line.get("error", {}).get("code") for line in lines] == [None, "no-such-room", "bad-json", "line-too-long"]
+
+
+def test_what_is_said_does_not_wait_for_its_commit(house: House) -> None:
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    nina.take()
+    for text in ("one", "two", "three"):
+        nina.say("lobby", text)
+    house.store.commit()
+    assert nina.heard() == [f"nina in lobby: {text}" for text in ("one", "two", "three")]
+
+
+@given(st.lists(st.sampled_from(["say", "ping", "history", "leave", "join", "rooms", "tell", "zork"]), max_size=30))
+def test_answers_come_in_the_order_of_the_commands(asked: list[str]) -> None:
+    house = House(trusted=TRUSTED)
+    nina = Script(house, "nina")
+    Script(house, "bob")
+    nina.take()
+    data = {"room": "tea", "text": "x", "to": "bob"}
+    for number, op in enumerate(asked, 100):
+        nina.transport.receive(json.dumps({"op": op, "id": number, "data": data}).encode() + b"\n")
+    house.settle()
+    assert [line["id"] for line in nina.take() if "id" in line] == list(range(100, 100 + len(asked)))
+
+
+# Bounds.
+
+
+def test_a_line_too_long_is_told_so_and_skipped(house: House) -> None:
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    nina.take()
+    for _ in range(5):
+        nina.transport.receive(b"x" * 20_000)
+    nina.transport.receive(b'\n{"op":"ping","id":"p"}\n')
+    lines = nina.take()
+    assert [line.get("error", {}).get("code", line["op"]) for line in lines] == ["line-too-long", "ping"]
+
+
+def test_a_json_line_of_65536_bytes_is_read(house: House) -> None:
+    nina = Script(house, "nina")
+    line = b'{"op":"ping","id":"p","data":{"x":"'
+    line += b"x" * (65_536 - len(line) - 3) + b'"}}'
+    assert len(line) == 65_536
+    nina.transport.receive(line + b"\r\n")
+    assert ops(nina) == ["ping"]
+
+
+def test_a_line_that_does_not_end_closes_the_connection(house: House) -> None:
+    nina = Script(house, "nina")
+    for _ in range(20):
+        nina.transport.receive(b"x" * 65_536)
+    assert [line["op"] for line in nina.take()][-1] == "notice"
+    assert nina.transport.write_closed
+    assert len(house.hub.users) == 0
+
+
+def test_there_is_a_time_to_log_in(house: House) -> None:
+    terminal = Terminal(house)
+    house.clock.advance(119)
+    terminal.take()
+    house.clock.advance(2)
+    assert terminal.take() == ["You took too long to log in.", "Goodbye."]
+    assert terminal.transport.write_closed
+    logged_in = Terminal(house, "nina")
+    house.clock.advance(10_000)
+    assert not logged_in.transport.write_closed
+    out = Script(house, "bob")
+    out.ask("logout")
+    house.clock.advance(121)
+    assert out.take()[-1] == {"op": "notice", "data": {"text": "You took too long to log in.", "code": "login-timeout"}}
+
+
+def test_little_can_be_sent_before_logging_in(house: House) -> None:
+    house = House(trusted=TRUSTED)
+    transport = house.connect()
+    for _ in range(2):
+        transport.receive(b'{"op":"ping"}\n' * 4_500)
+    assert not transport.write_closed
+    transport.receive(b'{"op":"ping"}\n' * 4_500)
+    assert transport.write_closed
+    early = house.connect()
+    early.receive(b"x" * 5_000 + b"\n")
+    assert b"longer than 4096 bytes" in early.take()
+
+
+def test_too_many_connections_from_one_address_are_told_so() -> None:
+    house = House(Limits(connections_per_address=2), trusted=(ip_network("198.51.100.0/24"),))
+    kept = [house.connect(), house.connect("::ffff:192.0.2.1")]
+    refused = house.connect()
+    assert b"2 connections from your address" in refused.take()
+    assert refused.write_closed
+    assert not house.connect("192.0.2.2").write_closed
+    assert not any(house.connect("198.51.100.9").write_closed for _ in range(5))
+    refused.end()
+    kept[0].tear()
+    assert not house.connect().write_closed
+
+
+def test_a_fast_peer_is_slowed_and_nothing_is_refused() -> None:
+    house = House(Limits(command_burst=10, commands_per_second=10))
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    nina.take()
+    nina.transport.receive(b"".join(b'{"op":"ping","id":%d}\n' % number for number in range(1000, 1030)))
+    assert len(nina.take()) == 8
+    assert nina.transport.reading is False
+    for _ in range(22):
+        house.clock.advance(0.1)
+    assert [line["id"] for line in nina.take()] == list(range(1008, 1030))
+    assert nina.transport.reading is True
+
+
+def test_a_trusted_peer_is_not_slowed() -> None:
+    house = House(Limits(command_burst=10), trusted=TRUSTED)
+    nina = Script(house, "nina")
+    for _ in range(50):
+        nina.ask("ping")
+
+
+def test_too_much_uncommitted_text_stops_the_reading(house: House) -> None:
+    house = House(Limits(uncommitted_connection_bytes=1000), trusted=TRUSTED)
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    nina.take()
+    for _ in range(5):
+        nina.say("lobby", "x" * 400)
+    assert nina.transport.reading is False
+    house.settle()
+    assert len(nina.heard()) == 5
+    assert nina.transport.reading is True
+
+
+def test_a_peer_that_does_not_read_is_closed_with_a_reason() -> None:
+    house = House(Limits(unread_bytes=100_000), trusted=TRUSTED)
+    nina, slow = Script(house, "nina"), Script(house, "slow")
+    for person in (nina, slow):
+        person.enter("lobby")
+        person.take()
+    slow.transport.stop_reading()
+    said = 0
+    while house.hub.users.get("slow") is not None:
+        nina.say("lobby", "x" * 10_000)
+        house.settle()
+        nina.take()
+        house.clock.advance(0)
+        said += 1
+        assert said < 100
+    assert 10 < said < 20
+    slow.transport.start_reading()
+    lines = slow.take()
+    assert lines[-1]["data"]["code"] == "slow-reader"
+    assert sum(line["op"] == "message" for line in lines) == said
+
+
+def test_a_peer_that_catches_up_in_time_stays() -> None:
+    house = House(Limits(unread_bytes=100_000), trusted=TRUSTED)
+    nina, slow = Script(house, "nina"), Script(house, "slow")
+    for person in (nina, slow):
+        person.enter("lobby")
+    for _ in range(5):
+        slow.transport.stop_reading()
+        for _ in range(10):
+            nina.say("lobby", "x" * 10_000)
+        house.settle()
+        slow.transport.start_reading()
+    assert len(slow.heard()) == 50
+
+
+# The end.
+
+
+def test_a_half_closed_connection_gets_every_answer() -> None:
+    house = House()
+    transport = house.connect()
+    transport.receive(b"nina\nhello\nlast")
+    transport.end()
+    assert not transport.closed
+    house.settle()
+    assert transport.closed
+    lines = transport.take().decode().splitlines()
+    assert lines[-3:] == ["nina: hello", "nina: last", "Goodbye."]
+    assert [entry.draft.text for entry in house.store.logs[house.hub.rooms.get("lobby").id]] == ["hello", "last"]  # type: ignore[union-attr]
+    assert len(house.hub.users) == 0
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_single_line_without_more_is_a_name(end: str) -> None:
+    house = House()
+    transport = house.connect()
+    transport.receive(b"P" + end.encode())
+    transport.end()
+    house.settle()
+    assert b"Hello, P." in transport.take()
+    assert transport.closed
+
+
+def test_a_torn_connection_loses_no_whole_line_and_says_no_half_one() -> None:
+    house = House()
+    listener = Terminal(house, "bob")
+    transport = house.connect()
+    transport.receive(b"nina\nhello\nhal")
+    transport.tear()
+    house.settle()
+    assert listener.take() == ["nina joined lobby.", "nina: hello", "nina left lobby."]
+
+
+def test_quit_says_goodbye_and_closes() -> None:
+    house = House()
+    nina = Terminal(house, "nina")
+    nina.type("/quit")
+    assert nina.take() == ["Goodbye."]
+    assert nina.transport.write_closed
+    assert not nina.transport.closed
+    nina.transport.receive(b"ignored\n")
+    nina.transport.end()
+    assert nina.transport.closed
+
+
+def test_a_peer_that_does_not_close_is_cut_off() -> None:
+    house = House()
+    nina = Terminal(house, "nina")
+    nina.type("/quit")
+    house.clock.advance(1.9)
+    assert not nina.transport.closed
+    house.clock.advance(0.2)
+    assert nina.transport.closed
+
+
+def test_a_dismissed_connection_is_told_and_its_words_are_kept() -> None:
+    house = House()
+    nina, silent = Script(house, "nina"), house.connect()
+    nina.enter("lobby")
+    nina.take()
+    nina.say("lobby", "last words")
+    for connection in tuple(house.factory.connections):
+        connection.dismiss("The server is shutting down.", Code.SHUTTING_DOWN)
+    house.settle()
+    lines = nina.take()
+    assert [line["op"] for line in lines] == ["notice", "message"]
+    assert nina.transport.write_closed
+    assert silent.write_closed
+
+
+def test_logging_out_and_in_again_on_the_same_connection() -> None:
+    house = House()
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    nina.ask("logout")
+    with pytest.raises(Exception, match="not logged in"):
+        nina.ask("rooms")
+    assert nina.ask("login", name="anna", color="teal")["user"] == {"name": "anna", "color": "teal"}
+    with pytest.raises(Exception, match="logged in as anna already"):
+        nina.ask("login", name="other")
+
+
+def test_the_short_form_logs_in_joins_the_lobby_and_speaks() -> None:
+    house = House()
+    bob = Terminal(house, "bob")
+    transport = house.connect()
+    transport.receive(b'{"op":"LOGIN","data":{"name":"nina","color":"#ff8800"}}\n{"op":"MSG","data":"hi"}\n')
+    house.settle()
+    assert bob.take() == ["nina joined lobby.", "nina: hi"]
+    event = json.loads(transport.take().splitlines()[-1])
+    assert event["data"]["color"] == "#ff8800"

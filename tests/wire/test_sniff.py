@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from tcpchat.wire.sniff import Speaker, sniff
+
+
+@pytest.mark.parametrize(
+    ("head", "speaker"),
+    [
+        (b"\x16\x03\x01\x02\x00", Speaker.TLS),
+        (b"GET / HTTP/1.1\r\n", Speaker.HTTP),
+        (b"POST /", Speaker.HTTP),
+        (b"PRI * HTTP/2.0", Speaker.HTTP),
+        (b'{"op":', Speaker.JSON),
+        (b"{", Speaker.JSON),
+        (b"nina\r\n", Speaker.PERSON),
+        (b"\r\n", Speaker.PERSON),
+        (b"\xff\xfd\x03", Speaker.PERSON),
+        (b"get / ", Speaker.PERSON),
+        (b"GETTY\n", Speaker.PERSON),
+        (b"PUTTY", Speaker.PERSON),
+        (b"\x16nina", Speaker.PERSON),
+    ],
+)
+def test_the_first_bytes_tell_who_speaks(head: bytes, speaker: Speaker) -> None:
+    assert sniff(head) is speaker
+    for length in range(1, len(head)):
+        assert sniff(head[:length]) in (None, speaker)
+
+
+@pytest.mark.parametrize("head", [b"", b"P", b"GET", b"OPTIONS", b"\x16"])
+def test_too_few_bytes_tell_nothing(head: bytes) -> None:
+    assert sniff(head) is None
