@@ -137,10 +137,11 @@ class ProcessStream:
 
 
 class TextClient:
-    """A person at a terminal: writes lines and reads lines."""
+    """A person at a terminal: writes lines and reads lines. ``torn``: the last line came without its end."""
 
     def __init__(self, stream: Stream) -> None:
         self.stream = stream
+        self.torn = False
         self._buffer = b""
         self._lines: list[str] = []
 
@@ -155,7 +156,8 @@ class TextClient:
             chunk = self.stream.receive(deadline - time.monotonic())
             if not chunk:
                 rest, self._buffer = self._buffer, b""
-                return rest.decode() or None
+                self.torn = bool(rest)
+                return rest.decode(errors="replace") or None
             *lines, self._buffer = (self._buffer + chunk).split(b"\n")
             self._lines = [line.decode().rstrip("\r") for line in lines][::-1]
         return self._lines.pop()
@@ -213,9 +215,9 @@ class JsonClient:
         return self._last_id, json.dumps({"op": op, "id": self._last_id, "data": data}).encode() + b"\n"
 
     def read(self, seconds: float = PATIENCE_SECONDS) -> Json:
-        """Return the next event or reply; raises EOFError at the end, TimeoutError."""
+        """Return the next event or reply; raises EOFError at the end, also at a line that was cut off, TimeoutError."""
         line = self._text.read_line(seconds)
-        if line is None:
+        if line is None or self._text.torn:
             raise EOFError
         received: Json = json.loads(line)
         return received
@@ -303,7 +305,8 @@ class Daemon:
         return self.ports[0]
 
     def start(self) -> None:
-        """Start the process, and return when it listens."""
+        """Start the process, and return when it listens. The clients of an earlier one hang up."""
+        self._clients.close()
         with self._log_path.open("ab") as log:
             self._log_start = log.tell()
             self.process = subprocess.Popen(
@@ -335,11 +338,14 @@ class Daemon:
         except subprocess.TimeoutExpired:
             pytest.fail(f"the daemon still runs after {seconds} s; it says:\n{self.log}")
 
-    def restart(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End the process by a signal, let go of the clients, and start it again on the same data."""
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End the process by a signal, and return its exit status."""
         self.send_signal(number)
-        self.wait()
-        self._clients.close()
+        return self.wait()
+
+    def restart(self) -> None:
+        """Stop it, and start it again on the same data."""
+        self.stop()
         self.start()
 
     def await_log(self, words: str, seconds: float = PATIENCE_SECONDS) -> None:

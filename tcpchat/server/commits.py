@@ -31,6 +31,9 @@ class Log(Protocol):
     def commit(self, changes: Sequence[Change]) -> Outcome:
         """Commit a batch."""
 
+    def open(self) -> None:
+        """Take hold of the database, so that no other daemon can."""
+
     def purge(self, room: RoomId, limit: int) -> bool:
         """Remove a part of a deleted room; True when nothing is left."""
 
@@ -114,6 +117,10 @@ class GroupCommit:
 
     def _run(self) -> None:
         """The writer's thread."""
+        try:
+            self._store.open()
+        except Exception as error:
+            self._log.error("the database can't be held yet: {reason}", reason=str(error))
         while True:
             try:
                 batch = self._batches.get(block=not self._purging)

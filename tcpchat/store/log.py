@@ -68,6 +68,10 @@ class LogWriter:
             supplies += self._commit_run(run, late)
         return Outcome(supplies, late)
 
+    def open(self) -> None:
+        """Connect, and hold the database against other daemons. Raises DBAPIError or `HeldElsewhere`."""
+        self._connect()
+
     def purge(self, room: RoomId, limit: int) -> bool:
         """Remove up to ``limit`` entries of a deleted room; True when the room itself is gone too.
 

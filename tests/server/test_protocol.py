@@ -298,7 +298,7 @@ def test_a_half_closed_connection_gets_every_answer() -> None:
     assert transport.closed
     lines = transport.take().decode().splitlines()
     assert lines[-3:] == ["nina: hello", "nina: last", "Goodbye."]
-    assert [entry.draft.text for entry in house.store.logs[house.hub.rooms.get("lobby").id]] == ["hello", "last"]  # type: ignore[union-attr]
+    assert [entry.draft.text for entry in house.store.logs[house.hub.rooms.get("lobby").id]] == ["hello", "last"]
     assert len(house.hub.users) == 0
 
 
