@@ -50,12 +50,11 @@ class Options(UsageOptions):
         self["trusted"] = []
 
     def opt_endpoint(self, description: str) -> None:
-        """Listen on a Twisted endpoint, such as unix:/run/tcpchat.sock or tcp:3001:interface=127.0.0.1.
-        May be given several times; then no port is opened unless --port or $PORT asks for one."""
+        """Listen on a Twisted endpoint, as in unix:/run/chat.sock; may be repeated. Then --port has no default."""
         self["endpoints"].append(description)
 
     def opt_trust(self, network: str) -> None:
-        """Exempt a network, such as 127.0.0.0/8, from limits on connections and speed. May be given several times."""
+        """Exempt a network, as in 10.0.0.0/8, from limits on connections and speed; may be repeated."""
         self["trusted"].append(network)
 
     def opt_version(self) -> None:

@@ -77,22 +77,22 @@ def phrase_event(event: Event, *, current: bool) -> str:
     return ""
 
 
-def phrase_answer(asked: object, answer: Answer) -> list[str]:
-    """Return the answer to what was ``asked`` as lines."""
+def phrase_answer(asked: object, answer: Answer, me: str) -> list[str]:
+    """Return the answer to what was ``asked`` as lines for the person called ``me``."""
     match answer:
         case Words(lines):
             return list(lines)
         case Arrived(user, lobby):
-            arrival = [lobby.text] if isinstance(lobby, ChatError) else _joined(lobby)
+            arrival = [lobby.text] if isinstance(lobby, ChatError) else _joined(lobby, user.name)
             return [f"Hello, {user.name}. Type /help to see what you can do.", *arrival]
         case JoinedRoom():
-            return _joined(answer)
+            return _joined(answer, me)
         case LeftRoom(room, _, current):
             return [f"You left {room}. {_focus(current)}"]
         case MemberList(room, users):
-            return [f"{_people(users)} in {room}{_names(users)}"]
+            return [f"{_people(users)} in {room}: {_listed(users)}." if users else f"Nobody is in {room}."]
         case UserList(users):
-            return [f"{_people(users)} here{_names(users)}"]
+            return [f"{_people(users)} here: {_listed(users)}."]
         case RoomList(rooms):
             return [
                 f"{room.room}: {_count(room.members, 'person', 'people')}, {_count(room.head, 'entry', 'entries')}"
@@ -113,10 +113,10 @@ def phrase_answer(asked: object, answer: Answer) -> list[str]:
             return []
 
 
-def _joined(answer: JoinedRoom) -> list[str]:
-    others = len(answer.members) - 1
-    company = f"with {_count(others, 'other', 'others')}{_names(answer.members)}" if others else "alone."
-    lines = [f"You are in {answer.room} {company}"]
+def _joined(answer: JoinedRoom, me: str) -> list[str]:
+    others = [user for user in answer.members if user.name != me]
+    company = f"with {_listed(others)}" if others else "alone"
+    lines = [f"You are in {answer.room}, {company}."]
     if answer.topic:
         lines.append(f"The topic is: {answer.topic}")
     lines.append("What is said here is logged, and shown to those who come later.")
@@ -145,15 +145,13 @@ def _logged(message: Message) -> str:
 
 
 def _people(users: list[User]) -> str:
-    return "Nobody is" if not users else "One person is" if len(users) == 1 else f"{len(users)} people are"
+    return "One person is" if len(users) == 1 else f"{len(users)} people are"
 
 
-def _names(users: list[User]) -> str:
-    if not users:
-        return "."
+def _listed(users: list[User]) -> str:
     shown = ", ".join(user.name for user in users[:_NAMES_SHOWN])
     hidden = len(users) - _NAMES_SHOWN
-    return f": {shown} and {hidden} more." if hidden > 0 else f": {shown}."
+    return f"{shown} and {hidden} more" if hidden > 0 else shown
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -37,10 +37,10 @@ class TextCodec:
     """One person. Until there is a name, every line that isn't a command is taken for one."""
 
     name = "text"
-    __slots__ = ("_named", "_telnet")
+    __slots__ = ("_name", "_telnet")
 
     def __init__(self) -> None:
-        self._named = False
+        self._name = ""
         self._telnet = TelnetFilter()
 
     def greet(self, greeting: Greeting) -> bytes:
@@ -59,7 +59,7 @@ class TextCodec:
             text = "That line was not UTF-8, so it was not read. Set your terminal to UTF-8 and type it again."
             return Request(ChatError(Code.BAD_UTF8, text))
         if not words:
-            return None if self._named else Request(Words((NAME_QUESTION,)))
+            return None if self._name else Request(Words((NAME_QUESTION,)))
         try:
             return Request(self._understand(words))
         except ChatError as error:
@@ -68,11 +68,11 @@ class TextCodec:
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
         """Return the answer as lines; what was said needs none, since its author sees it like everybody."""
         if isinstance(answer, ChatError):
-            lines = (answer.text,) if self._named else (answer.text, NAME_QUESTION)
+            lines = (answer.text,) if self._name else (answer.text, NAME_QUESTION)
             return _lines(lines)
         if isinstance(answer, Arrived):
-            self._named = True
-        return _lines(phrase_answer(request.asks, answer))
+            self._name = answer.user.name
+        return _lines(phrase_answer(request.asks, answer, self._name))
 
     def encoder(self, *, current: bool) -> TextEncoder:
         """Return the encoder that names the room unless it is the current one."""
@@ -92,7 +92,7 @@ class TextCodec:
             raise ChatError(
                 Code.UNKNOWN_COMMAND, f"There is no command {shown}. Type /help to see those there are.", word=shown
             )
-        return Say(HERE, line) if self._named else Arrive(line)
+        return Say(HERE, line) if self._name else Arrive(line)
 
 
 def _build(row: Row, word: str, rest: str) -> Command:

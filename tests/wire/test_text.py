@@ -147,7 +147,7 @@ def test_joining_shows_who_is_here_and_what_was_said(codec: TextCodec) -> None:
     action = Message("tea", 8, 1_700_000_000_000, "bob", "waves", "action")
     answer = JoinedRoom("tea", "leaves", 8, 1, [User("bob"), User("nina")], [entry, action], False)
     assert lines_of(codec, Join("tea"), answer) == [
-        "You are in tea with 1 other: bob, nina.",
+        "You are in tea, with bob.",
         "The topic is: leaves",
         "What is said here is logged, and shown to those who come later.",
         "This was said before, times in UTC:",
