@@ -267,16 +267,20 @@ class Daemon:
         data: Path,
         *options: str,
         port: bool = True,
+        command: Sequence[str] = (),
         within: Sequence[str] = (),
         settings: Mapping[str, str] | None = None,
         umask: int = -1,
     ) -> None:
-        """``within`` is a command that runs the daemon in its own place, without a fork."""
-        asked = ["--port", "0"] if port else []
-        trusted = ["--trust", "127.0.0.0/8", "--trust", "::1/128"]
-        self._command = [*within, TWISTD, "-n", "--pidfile=", "tcpchat", *asked, "--data", str(data), *trusted]
-        self._command += options
-        self._expected = port + options.count("--endpoint")
+        """``command`` are twistd's own arguments in place of the usual ones; then the settings must say all.
+
+        ``within`` is a command that runs the daemon in a place of its own, without a fork.
+        """
+        usual = ["-n", "--pidfile=", "tcpchat", *(["--port", "0"] if port else []), "--data", str(data)]
+        usual += ["--trust", "127.0.0.0/8", "--trust", "::1/128", *options]
+        self._command = [*within, TWISTD, *(command or usual)]
+        # Without an endpoint there is always a port.
+        self._expected = (port or not options) + options.count("--endpoint")
         self._settings = settings or {}
         self._umask = umask
         self._log_path = data.with_name(f"{data.name}.log")

@@ -32,8 +32,9 @@ from tcpchat.core.requests import (
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.connection import Services
-from tcpchat.server.factory import ChatFactory, Network
+from tcpchat.server.factory import ChatFactory
 from tcpchat.server.publisher import Publisher
+from tcpchat.server.roster import Network
 from tests.transport import MemoryTransport
 
 Done = Callable[[Supply], None]

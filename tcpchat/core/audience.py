@@ -7,7 +7,7 @@ from typing import Protocol
 
 from tcpchat.core.entries import RoomId
 from tcpchat.core.events import Event
-from tcpchat.core.users import Session
+from tcpchat.core.state import Session
 
 
 class Audience(Protocol):

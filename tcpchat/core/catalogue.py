@@ -12,8 +12,7 @@ from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
 from tcpchat.core.names import check_name, fold
 from tcpchat.core.permissions import check_delete
 from tcpchat.core.requests import CreateRoom, Deleted, DeleteRoom, Supply
-from tcpchat.core.rooms import Room
-from tcpchat.core.users import Person, Session
+from tcpchat.core.state import Person, Room, Session
 from tcpchat.errors import ChatError, Code
 
 PROTOCOL = 1

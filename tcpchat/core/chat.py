@@ -9,9 +9,10 @@ from tcpchat.core.audience import Audience
 from tcpchat.core.entries import RoomRecord
 from tcpchat.core.limits import Limits
 from tcpchat.core.names import HERE, Key
-from tcpchat.core.rooms import Room, Rooms
+from tcpchat.core.rooms import Rooms
+from tcpchat.core.state import Person, Room, Session
 from tcpchat.core.tails import Tails
-from tcpchat.core.users import Person, Session, Users
+from tcpchat.core.users import Users
 from tcpchat.errors import ChatError, Code
 
 

@@ -14,8 +14,7 @@ from tcpchat.core.events import Message
 from tcpchat.core.names import HERE
 from tcpchat.core.permissions import may_read
 from tcpchat.core.requests import Page, ReadPage, Supply
-from tcpchat.core.rooms import Direct, Room
-from tcpchat.core.users import Person, Session
+from tcpchat.core.state import Direct, Person, Room, Session
 from tcpchat.errors import ChatError, Code
 
 

@@ -11,8 +11,9 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import Entry, RoomRecord
 from tcpchat.core.requests import Committed, Deleted, Request, Supply
-from tcpchat.core.rooms import Room, Rooms
-from tcpchat.core.users import Session, Users
+from tcpchat.core.rooms import Rooms
+from tcpchat.core.state import Room, Session
+from tcpchat.core.users import Users
 
 Handler = Callable[[Chat, Session, Any, Supply | None], Answer | Request]
 

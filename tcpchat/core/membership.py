@@ -14,8 +14,7 @@ from tcpchat.core.history import messages, read_page
 from tcpchat.core.names import HERE, LOBBY, check_color, check_person_name
 from tcpchat.core.permissions import may_read
 from tcpchat.core.requests import CreateRoom, ReadPage, Supply
-from tcpchat.core.rooms import Room
-from tcpchat.core.users import Person, Session
+from tcpchat.core.state import Person, Room, Session
 from tcpchat.errors import ChatError, Code
 
 

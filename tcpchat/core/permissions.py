@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tcpchat.core.entries import LOBBY_ID
-from tcpchat.core.rooms import Direct, Room
-from tcpchat.core.users import Person
+from tcpchat.core.state import Direct, Person, Room
 from tcpchat.errors import ChatError, Code
 
 

@@ -12,9 +12,8 @@ from tcpchat.core.history import message
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
 from tcpchat.core.requests import Append, Supply
-from tcpchat.core.rooms import Direct, Room, direct_label
+from tcpchat.core.state import Direct, Person, Room, Session, direct_label
 from tcpchat.core.text import clean
-from tcpchat.core.users import Person, Session
 from tcpchat.errors import ChatError, Code
 
 

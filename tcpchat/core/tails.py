@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import islice
 
 from tcpchat.core.entries import Entry, RoomId
@@ -31,10 +31,11 @@ class Tails:
         self._tails: OrderedDict[RoomId, _Tail] = OrderedDict()
         self._size = 0
 
-    def extend(self, room: RoomId, entries: Iterable[Entry]) -> None:
+    def extend(self, room: RoomId, entries: Sequence[Entry]) -> None:
         """Append newly committed entries of a room, in the order of their numbers."""
         tail = self._tails.get(room)
-        if tail is None:
+        if tail is None or tail.entries[-1].seq + 1 != entries[0].seq:  # what came between was not seen here
+            self.forget(room)
             tail = self._tails[room] = _Tail()
         else:
             self._tails.move_to_end(room)
@@ -42,7 +43,10 @@ class Tails:
         for entry in entries:
             tail.entries.append(entry)
             tail.size += _cost(entry)
-        while len(tail.entries) > self._limits.tail_entries or tail.size > self._limits.tail_bytes:
+        # The last entry always stays: it is what tells whether the next one follows.
+        while len(tail.entries) > 1 and (
+            len(tail.entries) > self._limits.tail_entries or tail.size > self._limits.tail_bytes
+        ):
             tail.size -= _cost(tail.entries.popleft())
         self._size += tail.size - before
         while self._size > self._limits.tails_bytes:
@@ -51,7 +55,7 @@ class Tails:
     def page(self, room: RoomId, first: int, last: int) -> list[Entry] | None:
         """Return the entries ``first`` to ``last``, or None unless all of them are kept here."""
         tail = self._tails.get(room)
-        if tail is None or not tail.entries:
+        if tail is None:
             return None
         start = tail.entries[0].seq
         if first < start or last > tail.entries[-1].seq:

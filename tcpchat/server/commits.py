@@ -111,9 +111,16 @@ class GroupCommit:
         self._bytes -= sum(_size(change) for change, _ in batch)
         committed: list[Committed] = list(outcome.late)
         committed += [supply for supply in outcome.supplies if not isinstance(supply, ChatError)]
-        self._on_commit(committed)
+        # What is committed is committed: a fault in telling one must not keep the others from hearing.
+        try:
+            self._on_commit(committed)
+        except Exception:
+            self._log.failure("a committed batch could not be delivered")
         for (_, done), supply in zip(batch, outcome.supplies, strict=True):
-            done(supply)
+            try:
+                done(supply)
+            except Exception:
+                self._log.failure("the author of a committed change could not be told")
 
     def _run(self) -> None:
         """The writer's thread."""

@@ -17,7 +17,7 @@ from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
 from tcpchat.core.requests import Append, Supply
 from tcpchat.core.requests import Request as HubRequest
-from tcpchat.core.users import Session
+from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.executor import Executor
 from tcpchat.server.pace import Pace
@@ -191,7 +191,8 @@ class Connection:
         replies = []
         while self._slots and (ready := self._slots[0].answer) is not None:
             replies.append(self.codec.reply(self._slots.popleft().request, ready))
-        if isinstance(answer, Goodbye):
+        # A failed farewell is one all the same: nobody may stay behind as a ghost.
+        if isinstance(answer, Goodbye) or isinstance(slot.request.asks, Quit):
             self._ended = True
             self._services.publisher.detach(self.session)
             self._peer.finish(b"".join(replies))

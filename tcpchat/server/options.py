@@ -16,7 +16,7 @@ import tcpchat
 from tcpchat.core.text import clean_lines
 from tcpchat.errors import StartError
 from tcpchat.server.datadir import default_directory
-from tcpchat.server.factory import Network
+from tcpchat.server.roster import Network
 
 DEFAULT_PORT = 3000
 # A message of the day is read by everybody who connects.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
 from twisted.logger import Logger
@@ -11,16 +9,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.connection import Connection
+from tcpchat.server.connection import Connection, Services
 from tcpchat.server.lines import LineSplitter
 from tcpchat.server.outbox import Outbox
+from tcpchat.server.pace import Pace
+from tcpchat.server.roster import Roster
 from tcpchat.wire.codec import Codec
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.sniff import Speaker, sniff
 from tcpchat.wire.text import TextCodec
-
-if TYPE_CHECKING:
-    from tcpchat.server.factory import ChatFactory
 
 # Who speaks in lines. The others get one answer, or none, and never reach the chat.
 _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
@@ -38,13 +35,13 @@ class ChatProtocol(LineSplitter):
 
     _log = Logger()
 
-    def __init__(self, factory: ChatFactory, address: str, *, trusted: bool) -> None:
+    def __init__(self, services: Services, roster: Roster, address: str, pace: Pace | None) -> None:
         super().__init__()
         self.address = address
-        self._factory = factory
-        self._services = factory.services
-        self._limits = factory.services.limits
-        self._trusted = trusted
+        self._services = services
+        self._limits = services.limits
+        self._roster = roster
+        self._pace = pace
         self._connection: Connection | None = None
         self._speaker: Speaker | None = None
         self._head = b""
@@ -69,7 +66,7 @@ class ChatProtocol(LineSplitter):
         self._outbox = Outbox(self.transport, clock, self._limits, self._too_slow)
         self._silence: IDelayedCall = clock.callLater(self._limits.silence_seconds, self._greet_silent)
         self._deadline: IDelayedCall = clock.callLater(self._limits.login_seconds, self._too_late)
-        self._factory.connected(self)
+        self._roster.add(self)
 
     def dataReceived(self, data: bytes) -> None:
         """Take a chunk: find out who speaks, then split it into lines."""
@@ -140,7 +137,7 @@ class ChatProtocol(LineSplitter):
                 call.cancel()
         self._outbox.lost()
         self._end_input(complete=clean)
-        self._factory.disconnected(self)
+        self._roster.remove(self)
         self._log.info(
             "connection from {address} ({speaker}) ended after {seconds:.1f} s: {reason}",
             address=self.address,
@@ -180,17 +177,12 @@ class ChatProtocol(LineSplitter):
         if self._outbox.finished:
             return
         self._reason = text
-        if self._connection is not None:
+        if self._connection is None:  # it hasn't said yet what it speaks
+            self._outbox.write(text.encode() + b"\r\n")
+        else:
             self._outbox.write(self._connection.notify(text, code))
         if not self._input_ended:
             self.transport.pauseProducing()
-        self._end_input(complete=False)
-
-    def refuse(self, text: str) -> None:
-        """Say why there is no place for this connection, and close; nothing has been read from it yet."""
-        self._reason = text
-        self._outbox.write(text.encode() + b"\r\n")
-        self.transport.pauseProducing()
         self._end_input(complete=False)
 
     def abort(self) -> None:
@@ -221,8 +213,7 @@ class ChatProtocol(LineSplitter):
         self._connect(TextCodec())
 
     def _connect(self, codec: Codec) -> None:
-        pace = None if self._trusted else self._factory.pace()
-        self._connection = Connection(self._services, codec, self, pace)
+        self._connection = Connection(self._services, codec, self, self._pace)
         self._connection.greet()
 
     # When it ends.

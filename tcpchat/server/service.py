@@ -76,10 +76,10 @@ class ChatService(Service):
         """Tell everybody, answer everything that was accepted, and let go of the data; within 5 seconds."""
         self.factory.services.hub.close()
         await DeferredList([port.stopListening() or _fired() for port in self.ports])
-        for connection in tuple(self.factory.connections):
+        for connection in self.factory.connections:
             connection.dismiss("The server is shutting down.", Code.SHUTTING_DOWN)
         await self._until_empty()
-        for connection in tuple(self.factory.connections):
+        for connection in self.factory.connections:
             connection.abort()
         self._pages.stop()
         await self._commits.stop()
@@ -93,7 +93,7 @@ class ChatService(Service):
 
     async def _until_empty(self) -> None:
         deadline = self._reactor.seconds() + _STOP_SECONDS
-        while self.factory.connections and self._reactor.seconds() < deadline:
+        while len(self.factory.connections) and self._reactor.seconds() < deadline:
             pause: Deferred[None] = Deferred()
             self._reactor.callLater(0.02, pause.callback, None)
             await pause

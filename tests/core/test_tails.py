@@ -25,6 +25,14 @@ def test_what_is_kept_is_read_from_memory_and_only_whole() -> None:
     assert tails.page(RoomId(2), 1, 1) is None
 
 
+def test_a_tail_begins_anew_after_a_gap() -> None:
+    tails = Tails(SMALL)
+    tails.extend(RoomId(1), [entry(1, 1), entry(1, 2)])
+    tails.extend(RoomId(1), [entry(1, 4)])
+    assert tails.page(RoomId(1), 2, 4) is None
+    assert [found.seq for found in tails.page(RoomId(1), 4, 4) or []] == [4]
+
+
 def test_a_forgotten_room_is_gone() -> None:
     tails = Tails(SMALL)
     tails.extend(RoomId(1), [entry(1, 1)])

@@ -351,7 +351,7 @@ def test_a_dismissed_connection_is_told_and_its_words_are_kept() -> None:
     nina.enter("lobby")
     nina.take()
     nina.say("lobby", "last words")
-    for connection in tuple(house.factory.connections):
+    for connection in house.factory.connections:
         connection.dismiss("The server is shutting down.", Code.SHUTTING_DOWN)
     house.settle()
     lines = nina.take()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tcpchat.errors import StartError
-from tcpchat.server.factory import address_of
 from tcpchat.server.options import Options, Settings
+from tcpchat.server.roster import address_of
 
 
 def settings(*words: str, **environment: str) -> Settings:

@@ -1,0 +1,99 @@
+"""Who is where, in memory: people, their sessions, and the rooms and conversations they are in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from msgspec import UNSET
+
+from tcpchat.core.answers import RoomSummary
+from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.events import User
+
+_EMPTY = Seq(0)
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """Somebody logged in. A guest has a random id that lives as long as the session."""
+
+    id: PersonId
+    name: str
+    color: str | None = None
+    session: Session | None = None
+    directs: dict[PersonId, Direct] = field(default_factory=dict)
+
+    @property
+    def user(self) -> User:
+        """This person as others see one."""
+        return User(self.name, self.color if self.color else UNSET)
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in."""
+
+    person: Person | None = None
+    rooms: dict[RoomId, Room] = field(default_factory=dict)
+    current: Room | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Room:
+    """A room and the sessions in it. ``label`` is what wires call it; ``head`` is its last committed number."""
+
+    id: RoomId
+    label: str
+    head: Seq
+    epoch: int
+    topic: str
+    creator: PersonId
+    members: dict[Session, Person] = field(default_factory=dict)
+
+    @classmethod
+    def from_record(cls, record: RoomRecord) -> Room:
+        """Return the room as it is stored, with nobody in it."""
+        return cls(record.id, record.name, record.head, record.epoch, record.topic, record.creator)
+
+    @property
+    def summary(self) -> RoomSummary:
+        """This room as a line of a list."""
+        return RoomSummary(self.label, self.topic, len(self.members), self.head)
+
+    @property
+    def users(self) -> list[User]:
+        """The people in it, in the order in which they came."""
+        return [person.user for person in self.members.values()]
+
+
+@dataclass(slots=True, eq=False)
+class Direct:
+    """A conversation of two people: a log like any other, read by these two only.
+
+    ``record`` is what creates it, sent along with what is said until a commit has been seen (``stored``).
+    """
+
+    record: RoomRecord
+    pair: tuple[Person, Person]
+    head: Seq = _EMPTY
+    stored: bool = False
+
+    @property
+    def id(self) -> RoomId:
+        """Its stable id, the same for both sides."""
+        return self.record.id
+
+    @property
+    def label(self) -> str:
+        """What wires call it; can't be the name of a room."""
+        return self.record.name
+
+    def other(self, person: Person) -> Person:
+        """Return the one of the two who isn't ``person``."""
+        first, second = self.pair
+        return second if person is first else first
+
+
+def direct_label(room: RoomId) -> str:
+    """Return the public name of a direct conversation: ``@`` and its id in hexadecimal."""
+    return f"@{room:016x}"

@@ -1,0 +1,81 @@
+"""Who is connected, and how often from one address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Protocol
+
+from twisted.internet.interfaces import IAddress
+
+from tcpchat.core.limits import Limits
+from tcpchat.errors import Code
+
+Network = IPv4Network | IPv6Network
+
+
+class Connected(Protocol):
+    """A connection, as the roster sees it."""
+
+    address: str
+
+    def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, answer everything it has sent so far, and close."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+
+class Roster:
+    """Every connection there is. ``trusted`` networks are exempt from the limit on connections per address."""
+
+    def __init__(self, limits: Limits, trusted: Sequence[Network] = ()) -> None:
+        self._limit = limits.connections_per_address
+        self._trusted = trusted
+        self._connections: set[Connected] = set()
+        self._addresses: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connected]:
+        return iter(tuple(self._connections))
+
+    def add(self, connection: Connected) -> None:
+        """Take a connection in; one too many from its address is told so and closed."""
+        self._connections.add(connection)
+        self._addresses[connection.address] += 1
+        if self._addresses[connection.address] > self._limit and not self.trusts(connection.address):
+            connection.dismiss(
+                f"There are {self._limit} connections from your address already. Close one and try again.",
+                Code.TOO_MANY_CONNECTIONS,
+            )
+
+    def remove(self, connection: Connected) -> None:
+        """Forget a connection that has ended."""
+        self._connections.discard(connection)
+        self._addresses[connection.address] -= 1
+        if not self._addresses[connection.address]:
+            del self._addresses[connection.address]
+
+    def trusts(self, address: str) -> bool:
+        """Return whether the address is exempt from limits on connections and speed."""
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._trusted)
+
+
+def address_of(addr: IAddress | None) -> str:
+    """Return the peer's IP address as text, IPv4 never in its IPv6 form; ``local`` for a unix socket."""
+    host = getattr(addr, "host", None)
+    if host is None:
+        return "local"
+    try:
+        parsed: IPv4Address | IPv6Address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return str(host)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)
