@@ -127,7 +127,7 @@ class GroupCommit:
         try:
             self._store.open()
         except Exception as error:
-            self._log.error("the database can't be held yet: {reason}", reason=str(error))
+            self._log.error("the database can't be held yet: {reason}", reason=_plain(error))
         while True:
             try:
                 batch = self._batches.get(block=not self._purging)
@@ -156,7 +156,7 @@ class GroupCommit:
                 "{count} of {total} changes were not committed: {reason}",
                 count=len(failed),
                 total=len(changes),
-                reason=_reason(failed[0]),
+                reason=_plain(failed[0].__cause__),
             )
         return outcome
 
@@ -165,7 +165,7 @@ class GroupCommit:
         try:
             gone = self._store.purge(room, _PURGE_ENTRIES)
         except Exception as error:
-            self._log.error("the entries of a deleted room stay until the next start: {reason}", reason=str(error))
+            self._log.error("the entries of a deleted room stay until the next start: {reason}", reason=_plain(error))
             gone = True
         if gone:
             self._purging.remove(room)
@@ -181,6 +181,6 @@ def _failure(error: Exception) -> ChatError:
     return failure
 
 
-def _reason(error: ChatError) -> str:
-    cause = error.__cause__
-    return str(getattr(cause, "orig", cause))
+def _plain(error: BaseException | None) -> str:
+    """Return the database's own words, without SQLAlchemy's statement and advice around them."""
+    return str(getattr(error, "orig", error))
