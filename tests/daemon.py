@@ -73,6 +73,9 @@ class Stream(Protocol):
     def send(self, data: bytes) -> None:
         """Send all of ``data``."""
 
+    def end(self) -> None:
+        """Send nothing more, and go on receiving."""
+
     def receive(self, seconds: float) -> bytes:
         """Return what comes next, nothing at the end; raises TimeoutError after ``seconds``."""
 
@@ -91,7 +94,6 @@ class SocketStream:
         self.socket.sendall(data)
 
     def end(self) -> None:
-        """End our half: nothing more will be said."""
         self.socket.shutdown(socket.SHUT_WR)
 
     def receive(self, seconds: float) -> bytes:
@@ -107,7 +109,7 @@ class ProcessStream:
 
     def __init__(self, process: subprocess.Popen[bytes], to: int, out: int) -> None:
         """``to`` and ``out`` are descriptors that become ours; they may be one, a terminal's."""
-        self.process = process
+        self._process = process
         self._to: int | None = to
         self._out = out
 
@@ -116,7 +118,6 @@ class ProcessStream:
         os.write(self._to, data)
 
     def end(self) -> None:
-        """End what the program reads."""
         if self._to is not None and self._to != self._out:
             os.close(self._to)
         self._to = None
@@ -131,8 +132,8 @@ class ProcessStream:
 
     def close(self) -> None:
         self.end()
-        self.process.kill()
-        self.process.wait()
+        self._process.kill()
+        self._process.wait()
         os.close(self._out)
 
 
@@ -182,6 +183,14 @@ class TextClient:
     def close(self) -> None:
         """Hang up."""
         self.stream.close()
+
+
+class Program(TextClient):
+    """A client program that is run for a person. ``to`` and ``out`` are descriptors, as of `ProcessStream`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], to: int, out: int) -> None:
+        super().__init__(ProcessStream(process, to, out))
+        self.process = process
 
 
 class Refused(Exception):
@@ -378,16 +387,16 @@ class Daemon:
             person.hear("What is said here is logged")
         return person
 
-    def run(self, program: str, *arguments: str) -> TextClient:
+    def run(self, program: str, *arguments: str) -> Program:
         """Return a client program with pipes."""
         process = subprocess.Popen([tool(program), *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert process.stdin is not None
         assert process.stdout is not None
         with process.stdin, process.stdout:
             to, out = os.dup(process.stdin.fileno()), os.dup(process.stdout.fileno())
-        return TextClient(self._clients.enter_context(closing(ProcessStream(process, to, out))))
+        return self._clients.enter_context(closing(Program(process, to, out)))
 
-    def run_in_terminal(self, program: str, *arguments: str) -> TextClient:
+    def run_in_terminal(self, program: str, *arguments: str) -> Program:
         """Return a client program with a terminal of its own, which echoes what is typed."""
         ours, its = os.openpty()
         try:
@@ -397,7 +406,7 @@ class Daemon:
             raise
         finally:
             os.close(its)
-        return TextClient(self._clients.enter_context(closing(ProcessStream(process, ours, ours))))
+        return self._clients.enter_context(closing(Program(process, ours, ours)))
 
     def _listens(self) -> bool:
         assert self.process is not None
