@@ -74,7 +74,7 @@ class MemoryTransport:
             self._sent += data
             return
         self._waiting += data
-        if len(self._waiting) > BUFFER_BYTES and self._producer is not None and not self._paused:
+        if len(self._waiting) > BUFFER_BYTES and self._producer is not None:  # at every write, as Twisted does
             self._paused = True
             self._producer.pauseProducing()
 

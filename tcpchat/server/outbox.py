@@ -25,6 +25,7 @@ class Outbox:
         self._limits = limits
         self._overrun = overrun
         self._unread = -1  # not paused
+        self._overrun_told = False
         self._finished = False
         self._abort: IDelayedCall | None = None
         transport.registerProducer(self, True)
@@ -42,8 +43,8 @@ class Outbox:
         self._transport.write(data)
         if paused:
             self._unread += len(data)
-            if self._unread > self._limits.unread_bytes:
-                self._unread = -1
+            if self._unread > self._limits.unread_bytes and not self._overrun_told:
+                self._overrun_told = True
                 # Not now: whoever writes may be going through a room's readers.
                 self._clock.callLater(0, self._overrun)
 
@@ -79,8 +80,8 @@ class Outbox:
             self._abort.cancel()
 
     def pauseProducing(self) -> None:
-        """The peer reads more slowly than we write."""
-        self._unread = 0
+        """The peer reads more slowly than we write. The transport says so again at every write until it drains."""
+        self._unread = max(self._unread, 0)
 
     def resumeProducing(self) -> None:
         """The peer has caught up."""

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
@@ -37,7 +38,9 @@ from tcpchat.store.reading import load_rooms
 __all__ = ["ChatService", "Options", "makeService", "make_service"]
 
 # What stopping may take; systemd and people wait a little longer.
-_STOP_SECONDS = 4.0
+_STOP_SECONDS = 4.5
+# Of these the last are for the writer to let go of the database.
+_COMMIT_SECONDS = 0.7
 
 
 class ChatService(Service):
@@ -74,15 +77,18 @@ class ChatService(Service):
 
     async def _stop(self) -> None:
         """Tell everybody, answer everything that was accepted, and let go of the data; within 5 seconds."""
+        deadline = self._reactor.seconds() + _STOP_SECONDS
         self.factory.services.hub.close()
         await DeferredList([port.stopListening() or _fired() for port in self.ports])
         for connection in self.factory.connections:
             connection.dismiss("The server is shutting down.", Code.SHUTTING_DOWN)
-        await self._until_empty()
+        await self._until_empty(deadline - _COMMIT_SECONDS)
         for connection in self.factory.connections:
             connection.abort()
         self._pages.stop()
-        await self._commits.stop()
+        # A store that hangs must not keep the process: what it has in hand is committed whole or not at all.
+        stopped = self._commits.stop().addTimeout(max(0.1, deadline - self._reactor.seconds()), self._reactor)
+        await stopped.addErrback(lambda failure: failure.trap(TimedOut))
         if self._lock is not None:
             self._lock.release()
 
@@ -91,8 +97,7 @@ class ChatService(Service):
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
 
-    async def _until_empty(self) -> None:
-        deadline = self._reactor.seconds() + _STOP_SECONDS
+    async def _until_empty(self, deadline: float) -> None:
         while len(self.factory.connections) and self._reactor.seconds() < deadline:
             pause: Deferred[None] = Deferred()
             self._reactor.callLater(0.02, pause.callback, None)
@@ -113,10 +118,9 @@ def make_service(
         url = sqlite_url(settings.data / DATABASE)
     else:
         url = parse_url(settings.database)
-        if url.get_backend_name() == "sqlite":
-            lock = FileLock(Path(f"{url.database}.lock"))
     try:
         if url.get_backend_name() == "sqlite":
+            lock = lock or FileLock(Path(f"{url.database}.lock"))
             create_sqlite_file(Path(str(url.database)))
         engine = open_engine(url)
         prepare(engine)

@@ -124,14 +124,19 @@ class LogWriter:
                 raise
             except (DBAPIError, HeldElsewhere) as error:
                 self._discard_connection()
-                lost = connection is None or getattr(error, "connection_invalidated", False)
-                if not lost or delay is None:
+                if delay is None or not self._is_lost(connection, error):
                     raise
                 self._sleep(delay)
             else:
                 self._unresolved = ()
                 return _supplies(changes, heads)
         raise AssertionError("the last turn of the loop returns or raises")
+
+    def _is_lost(self, connection: Connection | None, error: Exception) -> bool:
+        """Whether it is the server that failed, which may come back; a file that can't be opened is no server."""
+        if connection is None:
+            return self._engine.dialect.name != "sqlite"
+        return bool(getattr(error, "connection_invalidated", False))
 
     def _resolve(self, connection: Connection) -> list[Result]:
         """Return what the batch with an unknown end gave if it was committed, else nothing."""

@@ -1,0 +1,112 @@
+"""Any endpoint of Twisted: the same chat over a unix socket and under TLS."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.daemon import PATIENCE_SECONDS, Daemon, JsonClient, SocketStream, TextClient, tool
+
+
+def _write_certificate(directory: Path) -> tuple[Path, Path]:
+    """Write a certificate for 127.0.0.1, signed by itself, and its key; return their paths."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate_path, key_path = directory / "certificate.pem", directory / "key.pem"
+    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_path.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return certificate_path, key_path
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    return _write_certificate(tmp_path)[0]
+
+
+@pytest.fixture
+def tls_daemon(tmp_path: Path, certificate: Path) -> Iterator[Daemon]:
+    key = certificate.with_name("key.pem")
+    endpoint = f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
+    with Daemon(tmp_path / "data", "--endpoint", endpoint) as running:
+        yield running
+
+
+def _connect_tls(daemon: Daemon, certificate: Path) -> SocketStream:
+    context = ssl.create_default_context(cafile=str(certificate))
+    plain = socket.create_connection(("127.0.0.1", daemon.ports[1]), timeout=PATIENCE_SECONDS)
+    return SocketStream(context.wrap_socket(plain, server_hostname="127.0.0.1"))
+
+
+def test_people_and_scripts_chat_over_a_unix_socket(tmp_path: Path) -> None:
+    path = tmp_path / "chat.sock"
+    with Daemon(tmp_path / "data", "--endpoint", f"unix:{path}", port=False) as daemon:
+        assert daemon.ports == []
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.connect(str(path))
+            script = JsonClient(SocketStream(sock), "jason")
+            script.request("join", room="lobby")
+            nc = daemon.run("nc", "-N", "-U", str(path))
+            nc.stream.send(b"nina\nhello")
+            nc.stream.end()
+
+            assert "nina: hello" in nc.rest()
+            assert script.event("message")["text"] == "hello"
+
+
+def test_everybody_chats_under_tls_with_those_on_the_plain_port(tls_daemon: Daemon, certificate: Path) -> None:
+    plain = tls_daemon.json("petra")
+    plain.request("join", room="lobby")
+    script_stream, person_stream = _connect_tls(tls_daemon, certificate), _connect_tls(tls_daemon, certificate)
+    try:
+        script = JsonClient(script_stream, "jason")
+        script.request("join", room="lobby")
+        person = TextClient(person_stream)
+        person.hear("What is your name?")
+        person.say("nina", "hello", "/quit")
+        lines = person.rest()
+        assert "nina: hello" in lines
+        assert lines[-1] == "Goodbye."
+        assert script.request("say", room="lobby", text="hello nina")["seq"] == 2
+    finally:
+        script_stream.close()
+        person_stream.close()
+    heard = [plain.event("message"), plain.event("message")]
+    assert [(event["from"], event["seq"], event["text"]) for event in heard] == [
+        ("nina", 1, "hello"),
+        ("jason", 2, "hello nina"),
+    ]
+
+
+@pytest.mark.parametrize("offer", ["--http1.1", "--http2", "--no-alpn"])
+def test_curl_gets_the_404_under_tls_whatever_it_offers(tls_daemon: Daemon, certificate: Path, offer: str) -> None:
+    url = f"https://127.0.0.1:{tls_daemon.ports[1]}/"
+    asked = [tool("curl"), "-sS", "-k", offer, "--max-time", "10", "-w", "\n%{http_code} %{http_version}", url]
+    answer = subprocess.run(asked, capture_output=True, text=True)
+    assert answer.stderr == ""
+    assert answer.stdout.endswith("\n404 1.1")
+    assert answer.returncode == 0

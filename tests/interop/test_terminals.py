@@ -1,0 +1,121 @@
+"""The programs that people have already, and a script, in the same rooms."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.daemon import Daemon, Program
+
+_ARRIVED = "What is said here is logged"
+
+
+def _telnet(daemon: Daemon) -> Program:
+    return daemon.run_in_terminal("telnet", "127.0.0.1", str(daemon.port))
+
+
+def _nc(daemon: Daemon, *options: str) -> Program:
+    return daemon.run("nc", *options, "127.0.0.1", str(daemon.port))
+
+
+def test_telnet_nc_and_a_script_talk_in_two_rooms_and_a_fourth_reads_the_same_numbers(daemon: Daemon) -> None:
+    telnet, nc, script = _telnet(daemon), _nc(daemon), daemon.json("jason")
+    telnet.hear("What is your name?")
+    telnet.say("tina")
+    telnet.hear(_ARRIVED)
+    nc.hear("What is your name?")
+    nc.say("nick")
+    nc.hear(_ARRIVED)
+    script.request("join", room="lobby")
+
+    telnet.say("from telnet")
+    nc.hear("tina: from telnet")
+    nc.say("from nc, käse ☕")
+    telnet.hear("nick: from nc, käse ☕")
+    assert script.request("say", room="lobby", text="from a script")["seq"] == 3
+    telnet.hear("jason: from a script")
+    nc.hear("jason: from a script")
+    in_lobby = [script.event("message") for _ in range(3)]
+
+    telnet.say("/join tea")
+    telnet.hear(_ARRIVED)
+    nc.say(":jr tea")
+    nc.hear(_ARRIVED)
+    script.request("join", room="tea")
+    nc.say("tea from nc")
+    telnet.hear("nick: tea from nc")
+    assert script.request("say", room="tea", text="tea from a script")["seq"] == 2
+    telnet.hear("jason: tea from a script")
+    telnet.say("tea from telnet", ":rm lobby back in the lobby")
+    nc.hear("tina in lobby: back in the lobby")
+    in_tea = [script.event("message", room="tea") for _ in range(3)]
+    in_lobby.append(script.event("message", room="lobby"))
+
+    said = [(entry["seq"], entry["from"], entry["text"]) for entry in in_lobby]
+    assert said == [
+        (1, "tina", "from telnet"),
+        (2, "nick", "from nc, käse ☕"),
+        (3, "jason", "from a script"),
+        (4, "tina", "back in the lobby"),
+    ]
+    late_script = daemon.json("josephine")
+    assert late_script.request("join", room="lobby")["entries"] == in_lobby
+    assert late_script.request("join", room="tea")["entries"] == in_tea
+    late_person = _nc(daemon)
+    late_person.say("nora", "/join tea", "/quit")
+    shown = re.findall(r"^(\w+): (.*) \(\d+ \w+ \d\d:\d\d, (\w+):(\d+)\)$", "\n".join(late_person.rest()), re.M)
+    assert shown == [(entry["from"], entry["text"], entry["room"], str(entry["seq"])) for entry in (*in_lobby, *in_tea)]
+
+
+def test_a_telnet_session_ends_with_quit(daemon: Daemon) -> None:
+    telnet = _telnet(daemon)
+    telnet.hear("What is your name?")
+    telnet.say("tina", "/quit")
+    telnet.hear("Goodbye.")
+    assert telnet.rest()[-1] == "Connection closed by foreign host."
+
+
+@pytest.mark.parametrize("typed", [b"nina\nhello\n", b"nina\r\nhello\r\n"])
+def test_two_lines_through_nc_are_heard_and_answered(daemon: Daemon, typed: bytes) -> None:
+    listener = daemon.json("lena")
+    listener.request("join", room="lobby")
+
+    nc = _nc(daemon)
+    nc.stream.send(typed)
+    nc.stream.end()
+
+    assert nc.hear("nina: hello")[0].startswith("This is tcpchat")
+    assert listener.event("message", text="hello")["from"] == "nina"
+
+
+@pytest.mark.parametrize("typed", [b"nina\nhello\n", b"nina\r\nhello\r\n", b"nina\nhello", b"nina\r\nhello"])
+def test_nc_that_half_closes_reads_every_answer_and_ends_by_itself(daemon: Daemon, typed: bytes) -> None:
+    listener = daemon.json("lena")
+    listener.request("join", room="lobby")
+
+    nc = _nc(daemon, "-N")
+    nc.stream.send(typed)
+    nc.stream.end()
+
+    lines = nc.rest()
+    assert any(line.startswith("Hello, nina.") for line in lines)
+    assert "nina: hello" in lines
+    assert nc.process.wait(5) == 0
+    assert listener.event("message", text="hello")["from"] == "nina"
+    assert listener.event("left", room="lobby")["user"]["name"] == "nina"
+
+
+def test_a_script_through_nc_that_half_closes_reads_every_answer(daemon: Daemon) -> None:
+    nc = _nc(daemon, "-N")
+    lines = [b'{"op":"login","id":1,"data":{"name":"nina"}}', b'{"op":"join","id":2,"data":{"room":"tea"}}']
+    lines += [b'{"op":"say","id":%d,"data":{"room":"tea","text":"hello"}}' % number for number in range(3, 100)]
+    nc.stream.send(b"\n".join(lines))
+    nc.stream.end()
+
+    answers = nc.rest()
+
+    replies = [line for line in answers if '"status":"ok"' in line]
+    assert len(replies) == len(lines)
+    assert '"id":99' in replies[-1]
+    assert nc.process.wait(5) == 0
