@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -27,17 +26,15 @@ from tcpchat.core.requests import (
     ReadPage,
     Request,
     Result,
-    Supply,
 )
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
+from tcpchat.server.commits import Waiter
 from tcpchat.server.connection import Services
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.roster import Network
 from tests.transport import MemoryTransport
-
-Done = Callable[[Supply], None]
 
 
 class MemoryStore:
@@ -48,36 +45,40 @@ class MemoryStore:
         self.keys: dict[str, RoomId] = {"lobby": LOBBY_ID}
         self.failing = False
         self.hub: Hub
-        self._changes: list[tuple[Change, Done]] = []
-        self._pages: list[tuple[ReadPage, Done]] = []
+        self._changes: list[tuple[Change, Waiter]] = []
+        self._pages: list[tuple[ReadPage, Waiter]] = []
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits."""
         return not self._changes and not self._pages
 
-    def perform(self, request: Request, done: Done) -> None:
+    def perform(self, request: Request, waiter: Waiter) -> None:
         if isinstance(request, ReadPage):
-            self._pages.append((request, done))
+            self._pages.append((request, waiter))
         else:
             assert isinstance(request, Append | CreateRoom | DeleteRoom)
-            self._changes.append((request, done))
+            self._changes.append((request, waiter))
 
     def commit(self) -> None:
         """Commit everything that waits as one batch, tell the hub, then each author."""
         batch, self._changes = self._changes, []
         results = [self._apply(change) for change, _ in batch]
         committed: list[Committed] = [result for result in results if not isinstance(result, ChatError)]
+        for _, waiter in batch:
+            waiter.hold()
         self.hub.commit(committed)
-        for (_, done), result in zip(batch, results, strict=True):
-            done(result)
+        for (_, waiter), result in zip(batch, results, strict=True):
+            waiter.done(result)
+        for _, waiter in batch:
+            waiter.release()
 
     def read(self) -> None:
         """Answer every page asked for."""
         pages, self._pages = self._pages, []
-        for request, done in pages:
+        for request, waiter in pages:
             log = self.logs.get(request.room, [])
-            done(Page(log[request.first - 1 : request.last]))
+            waiter.done(Page(log[request.first - 1 : request.last]))
 
     def _apply(self, change: Change) -> Result:
         if self.failing:

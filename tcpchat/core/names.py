@@ -24,6 +24,8 @@ _COLOR = re.compile(r"#[0-9a-fA-F]{6}|[a-z]{3,20}")
 
 def fold(name: str) -> Key:
     """Return the key under which ``name`` is compared: NFKC, without case."""
+    if name.isascii():  # nearly all, and this is done for every message
+        return Key(name.lower())
     return Key(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -38,13 +37,29 @@ class Peer(Protocol):
         """Lines may be handed over again: the connection is no longer blocked."""
 
 
-@dataclass(slots=True, eq=False)
 class _Slot:
-    """The place of one request in the order of answers."""
+    """The place of one request in the order of answers, and the `Waiter` for what the hub needs to answer it."""
 
-    request: Request
-    answer: Answer | ChatError | None = None
-    uncommitted: int = 0
+    __slots__ = ("answer", "connection", "pipelined", "request", "uncommitted")
+
+    def __init__(self, connection: Connection, request: Request) -> None:
+        self.connection = connection
+        self.request = request
+        self.pipelined = not isinstance(request.asks, Command) or request.asks.pipelined
+        self.answer: Answer | ChatError | None = None
+        self.uncommitted = 0
+
+    def hold(self) -> None:
+        """Gather what the connection writes."""
+        self.connection.hold()
+
+    def done(self, supply: Supply) -> None:
+        """Ask the hub again, with what it needed."""
+        self.connection.step(self, supply)
+
+    def release(self) -> None:
+        """Write what was gathered."""
+        self.connection.release()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +92,7 @@ class Connection:
         self._waiting: Request | None = None
         self._barrier = False
         self._uncommitted = 0
+        self._held: list[bytes] | None = None
         self._ended = False
         services.publisher.attach(self.session, self)
 
@@ -125,8 +141,22 @@ class Connection:
         return self.codec.encoder(current=current)
 
     def deliver(self, data: bytes) -> None:
-        """Send encoded events."""
-        self._peer.write(data)
+        """Send encoded events, or answers."""
+        if self._held is None:
+            self._peer.write(data)
+        else:
+            self._held.append(data)
+
+    def hold(self) -> None:
+        """Gather what is sent until `release`: the events of a batch and the answers to it are one write."""
+        if self._held is None:
+            self._held = []
+
+    def release(self) -> None:
+        """Send what was gathered."""
+        held, self._held = self._held, None
+        if held:
+            self._peer.write(b"".join(held))
 
     def _advance(self) -> None:
         """Start the waiting request if its turn has come."""
@@ -156,16 +186,18 @@ class Connection:
         self._unblock()
 
     def _start(self, request: Request) -> None:
-        slot = _Slot(request)
+        slot = _Slot(self, request)
         self._slots.append(slot)
         if isinstance(request.asks, Command):
-            self._barrier = not request.asks.pipelined
-            self._step(slot, request.asks)
+            self._barrier = not slot.pipelined
+            self.step(slot)
         else:
             self._settle(slot, request.asks)
 
-    def _step(self, slot: _Slot, command: Command, supply: Supply | None = None) -> None:
+    def step(self, slot: _Slot, supply: Supply | None = None) -> None:
         """Ask the hub, perform what it needs, and ask it again with the result."""
+        command = slot.request.asks
+        assert isinstance(command, Command)
         self._uncommitted -= slot.uncommitted
         slot.uncommitted = 0
         try:
@@ -181,24 +213,26 @@ class Connection:
         if isinstance(outcome, Append):
             slot.uncommitted = len(outcome.draft.text)
             self._uncommitted += slot.uncommitted
-        self._services.executor.perform(outcome, partial(self._step, slot, command))
+        self._services.executor.perform(outcome, slot)
 
     def _settle(self, slot: _Slot, answer: Answer | ChatError) -> None:
         """Note an answer, and send all those whose turn has come."""
         slot.answer = answer
-        if isinstance(slot.request.asks, Command) and not slot.request.asks.pipelined:
+        if not slot.pipelined:
             self._barrier = False
-        replies = []
+        replies = b""
         while self._slots and (ready := self._slots[0].answer) is not None:
-            replies.append(self.codec.reply(self._slots.popleft().request, ready))
+            replies += self.codec.reply(self._slots.popleft().request, ready)
         # A failed farewell is one all the same: nobody may stay behind as a ghost.
         if isinstance(answer, Goodbye) or isinstance(slot.request.asks, Quit):
             self._ended = True
             self._services.publisher.detach(self.session)
-            self._peer.finish(b"".join(replies))
+            self.release()
+            self._peer.finish(replies)
         elif replies:
-            self._peer.write(b"".join(replies))
-        self._unblock()
+            self.deliver(replies)
+        if not slot.pipelined or self._waiting is not None:
+            self._unblock()
 
     def _unblock(self) -> None:
         self._advance()

@@ -15,6 +15,7 @@ from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 
 from tcpchat.errors import StartError
+from tcpchat.server.transport import write_directly
 
 # Connections that may wait to be accepted; Twisted's 50 is too few for everybody to come back at once.
 BACKLOG = 1024
@@ -31,6 +32,8 @@ def listen(reactor: Any, factory: ServerFactory, port: int | None, endpoints: Se
         for begun in listening:
             begun.stopListening()
         raise
+    for begun in listening:
+        write_directly(begun)
     return listening
 
 

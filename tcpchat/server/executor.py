@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
-from tcpchat.core.requests import ReadPage, Request, Supply
-from tcpchat.server.commits import GroupCommit
+from tcpchat.core.requests import ReadPage, Request
+from tcpchat.server.commits import GroupCommit, Waiter
 from tcpchat.server.pages import PageReaders
 
 
 class Executor(Protocol):
     """What performs the hub's requests."""
 
-    def perform(self, request: Request, done: Callable[[Supply], None]) -> None:
-        """Perform ``request``; ``done`` is given its result or a `ChatError`, on the reactor's thread."""
+    def perform(self, request: Request, waiter: Waiter) -> None:
+        """Perform ``request``; ``waiter`` is told on the reactor's thread."""
 
 
 class StoreExecutor:
@@ -24,9 +23,9 @@ class StoreExecutor:
         self._commits = commits
         self._pages = pages
 
-    def perform(self, request: Request, done: Callable[[Supply], None]) -> None:
+    def perform(self, request: Request, waiter: Waiter) -> None:
         """Hand ``request`` to the thread it is for."""
         if isinstance(request, ReadPage):
-            self._pages.read(request, done)
+            self._pages.read(request, waiter.done)
         else:
-            self._commits.submit(request, done)  # type: ignore[arg-type]
+            self._commits.submit(request, waiter)  # type: ignore[arg-type]

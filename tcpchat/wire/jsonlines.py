@@ -36,6 +36,17 @@ _DECODERS: dict[str, msgspec.json.Decoder[Command]] = {
 }
 
 
+class _EventNames(dict[type[Event], bytes]):
+    """The ``op`` of each kind of event in bytes, noted at its first use."""
+
+    def __missing__(self, kind: type[Event]) -> bytes:
+        name = self[kind] = kind.op.encode()
+        return name
+
+
+_OPS = _EventNames()
+
+
 class JsonEncoder:
     """Events as JSON lines; all readers get the same bytes."""
 
@@ -43,7 +54,7 @@ class JsonEncoder:
         """Return one line; nothing for the change of a current room, since programs name their rooms."""
         if isinstance(event, Refocused):
             return b""
-        return b'{"op":"%b","data":%b}\n' % (event.op.encode(), _encode(event))
+        return b'{"op":"%b","data":%b}\n' % (_OPS[type(event)], _encode(event))
 
 
 _ENCODER = JsonEncoder()

@@ -76,6 +76,24 @@ class SlowLog:
         self.closed = True
 
 
+class Author:
+    """Somebody who waits for a change, and notes what happens."""
+
+    def __init__(self, order: list[str] | None = None) -> None:
+        self.results: list[Supply] = []
+        self.order: list[str] = [] if order is None else order
+
+    def hold(self) -> None:
+        self.order.append("hold")
+
+    def done(self, supply: Supply) -> None:
+        self.order.append("done")
+        self.results.append(supply)
+
+    def release(self) -> None:
+        self.order.append("release")
+
+
 class Desk:
     """A GroupCommit with everything around it."""
 
@@ -83,19 +101,23 @@ class Desk:
         self.clock = ThreadClock()
         self.log = SlowLog()
         self.told: list[list[Committed]] = []
+        self.on_commit: Callable[[], None] = lambda: None
         self.commits = GroupCommit(
             self.log,
             self.clock,  # type: ignore[arg-type]
             limits or Limits(),
-            lambda changes: self.told.append(list(changes)),
+            self._told,
         )
+
+    def _told(self, changes: Sequence[Committed]) -> None:
+        self.told.append(list(changes))
+        self.on_commit()
 
     def say(self, text: str) -> list[Supply]:
         """Submit a text and return the list into which its result will come."""
-        results: list[Supply] = []
-        draft = Draft(RoomId(1), 0, PersonId(1), "nina", None, Kind.MESSAGE, text)
-        self.commits.submit(Append(draft), results.append)
-        return results
+        author = Author()
+        self.commits.submit(Append(draft(text)), author)
+        return author.results
 
     def commit(self) -> None:
         """Let the batch in hand be committed, and the reactor hear of it."""
@@ -112,6 +134,10 @@ def desk() -> Iterator[Desk]:
     desk.clock.wait()
     assert stopped.called
     assert desk.log.closed
+
+
+def draft(text: str) -> Draft:
+    return Draft(RoomId(1), 0, PersonId(1), "nina", None, Kind.MESSAGE, text)
 
 
 def texts(batch: list[Change]) -> list[str]:
@@ -136,6 +162,9 @@ def test_while_one_batch_is_committed_the_next_one_gathers(desk: Desk) -> None:
     assert len(desk.log.batches) == 1
     assert late == [[], []]
     desk.commit()
+    desk.clock.advance(0.0005)
+    assert len(desk.log.batches) == 1  # under load a batch has a little time to gather
+    desk.clock.advance(0.002)
     desk.commit()
     assert [texts(batch) for batch in desk.log.batches] == [["a"], ["b", "c"]]
     assert [len(result) for result in late] == [1, 1]
@@ -143,11 +172,12 @@ def test_while_one_batch_is_committed_the_next_one_gathers(desk: Desk) -> None:
 
 def test_the_hub_hears_of_a_batch_before_its_authors(desk: Desk) -> None:
     order: list[str] = []
-    draft = Draft(RoomId(1), 0, PersonId(1), "nina", None, Kind.MESSAGE, "a")
-    desk.commits.submit(Append(draft), lambda _: order.append(f"author after {len(desk.told)}"))
+    desk.on_commit = lambda: order.append("hub")
+    for text in ("a", "b"):
+        desk.commits.submit(Append(draft(text)), Author(order))
     desk.clock.advance(0)
     desk.commit()
-    assert order == ["author after 1"]
+    assert order == ["hold", "hold", "hub", "done", "done", "release", "release"]
 
 
 def test_a_store_that_raises_fails_the_batch_and_not_the_next(desk: Desk, capfd: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +192,7 @@ def test_a_store_that_raises_fails_the_batch_and_not_the_next(desk: Desk, capfd:
     assert desk.told == [[]]
     desk.log.error = None
     (again,) = [desk.say("c")]
-    desk.clock.advance(0)
+    desk.clock.advance(1)
     desk.commit()
     assert isinstance(again[0], Entry)
     assert again[0].seq == 1
@@ -188,20 +218,20 @@ def test_too_much_uncommitted_text_is_busy() -> None:
     desk.clock.advance(0)
     desk.commit()
     assert desk.say("z") == []
-    desk.clock.advance(0)
+    desk.clock.advance(1)
     desk.commit()
     desk.commits.stop()
     desk.clock.wait()
 
 
 def test_a_deleted_room_is_removed_in_parts_between_batches(desk: Desk) -> None:
-    desk.commits.submit(DeleteRoom(RoomId(5), "tea", 0), lambda _: None)
+    desk.commits.submit(DeleteRoom(RoomId(5), "tea", 0), Author())
     desk.clock.advance(0)
     desk.commit()
     for _ in range(1 + 3):  # the commit and three parts
         assert desk.log.begun.acquire(timeout=PATIENCE)
     assert [room for room, _ in desk.log.purges] == [5, 5, 5]
     desk.say("a")
-    desk.clock.advance(0)
+    desk.clock.advance(1)
     desk.commit()
     assert len(desk.log.purges) == 3

@@ -1,0 +1,57 @@
+"""Sending at once what Twisted would leave to the reactor's next turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet import tcp, unix
+from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+
+class _DirectWrites:
+    """Sends what is written at once, when nothing is buffered; Twisted keeps the rest.
+
+    Twisted's ``write`` only buffers, and asks to be called when the socket can be written to: two ``epoll_ctl`` and
+    a turn of the reactor for every chunk and reader, where nearly every socket would have taken it at once. Under TLS,
+    when closing, and while anything is buffered, Twisted's way is the only one that keeps the order of bytes.
+    """
+
+    socket: Any
+
+    def write(self: Any, data: bytes) -> None:
+        """Send ``data``, or as much of it as the kernel takes; what is left, and any error, is Twisted's."""
+        if (
+            self.TLS
+            or self.dataBuffer
+            or self._tempDataBuffer
+            or self.disconnecting
+            or self._writeDisconnecting
+            or not self.connected
+        ):
+            super().write(data)
+            return
+        try:
+            sent = self.socket.send(data)
+        except OSError:  # full, or broken: Twisted will try again and see
+            sent = 0
+        if sent < len(data):
+            super().write(data[sent:] if sent else data)
+
+
+class DirectServer(_DirectWrites, tcp.Server):
+    """A TCP connection that sends at once."""
+
+
+class DirectUNIXServer(_DirectWrites, unix.Server):
+    """A unix socket connection that sends at once."""
+
+
+def write_directly(port: IListeningPort) -> None:
+    """Let the connections of ``port`` send at once, if it is one of plain TCP or of a unix socket.
+
+    Under TLS from the first byte it would cost more, not less: one ``send`` for each piece of a record.
+    """
+    if not isinstance(port, tcp.Port) or isinstance(port.factory, TLSMemoryBIOFactory):
+        return
+    port.transport = DirectUNIXServer if isinstance(port, unix.Port) else DirectServer  # type: ignore[assignment]
