@@ -78,7 +78,7 @@ class MemoryStore:
         pages, self._pages = self._pages, []
         for request, waiter in pages:
             log = self.logs.get(request.room, [])
-            waiter.done(Page(log[request.first - 1 : request.last]))
+            waiter.done(Page(request.room, log[request.first - 1 : request.last]))
 
     def _apply(self, change: Change) -> Result:
         if self.failing:

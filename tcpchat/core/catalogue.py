@@ -85,8 +85,15 @@ def new_record(chat: Chat, creator: Person, name: str) -> RoomRecord:
     name = check_name(name, chat.limits, what="room name")
     if (record := chat.opening.get(fold(name))) is not None:
         return record
+    if creator.rooms_created >= chat.limits.rooms_created:
+        raise ChatError(
+            Code.TOO_MANY_ROOMS,
+            f"You have created {creator.rooms_created} rooms, as many as one may.",
+            max=chat.limits.rooms_created,
+        )
     if len(chat.rooms) >= chat.limits.rooms:
         raise ChatError(Code.TOO_MANY_ROOMS, "There are as many rooms as this server allows.", max=chat.limits.rooms)
+    creator.rooms_created += 1
     record = room_record(RoomId(chat.new_id()), name, creator.id, chat.new_epoch(), chat.now())
     return chat.opening.setdefault(fold(name), record)
 

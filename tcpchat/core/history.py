@@ -40,10 +40,10 @@ def messages(entries: Iterable[Entry], log: Room | Direct, reader: Person) -> li
 
 
 def trim(entries: list[Entry], size: int, *, newest: bool) -> list[Entry]:
-    """Return the newest or oldest of ``entries`` whose texts fit ``size`` characters, at least one."""
+    """Return the newest or oldest of ``entries`` whose texts fit ``size`` bytes of UTF-8, at least one."""
     total = 0
     for count, entry in enumerate(reversed(entries) if newest else entries):
-        total += len(entry.draft.text)
+        total += len(entry.draft.text.encode())
         if total > size and count:
             return entries[-count:] if newest else entries[:count]
     return entries
@@ -61,7 +61,8 @@ def read_page(chat: Chat, room: RoomId, span: range, supply: Supply | None, *, n
         return []
     first, last = Seq(span[0]), Seq(span[-1])
     cached = chat.tails.page(room, first, last)
-    if cached is None and isinstance(supply, Page):
+    # A page that was asked for may be another room's: the name can have changed its meaning meanwhile.
+    if cached is None and isinstance(supply, Page) and supply.room == room:
         cached = _extend(chat, room, supply.entries, last) if newest else supply.entries
     if cached is None:
         return ReadPage(room, first, last, newest)
@@ -75,9 +76,13 @@ def history(chat: Chat, session: Session, command: History, supply: Supply | Non
     readable = may_read(person, log)
     span, newest = _span(command, readable, min(command.limit, chat.limits.page_entries))
     # A page that was asked for is good as it came; only a join needs to reach the head.
-    entries = supply.entries if isinstance(supply, Page) else read_page(chat, log.id, span, supply, newest=newest)
-    if isinstance(entries, ReadPage):
-        return entries
+    if isinstance(supply, Page) and supply.room == log.id:
+        entries = [entry for entry in supply.entries if entry.seq in readable]
+    else:
+        found = read_page(chat, log.id, span, supply, newest=newest)
+        if isinstance(found, ReadPage):
+            return found
+        entries = found
     more = False
     if entries and command.around is not None:
         more = entries[0].seq > readable.start or entries[-1].seq + 1 < readable.stop

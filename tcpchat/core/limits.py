@@ -37,6 +37,8 @@ class Limits:
     # A fan-out to 5,000 takes about 20 ms of the reactor's time.
     people_per_room: int = 5_000
     rooms_per_person: int = 100
+    # Rooms one login may create; they stay when it ends.
+    rooms_created: int = 50
     # Rooms are small in memory (about 1 KiB), but their list is shown to people.
     rooms: int = 10_000
     # How many of them one listing shows, the busiest first.
@@ -53,10 +55,13 @@ class Limits:
     tail_bytes: int = 64 * KIB
     tails_bytes: int = 32 * MIB
 
-    # Text accepted and not yet committed: beyond the first we stop reading from the connection,
-    # beyond the second the author is told that the server is busy.
+    # What is accepted and not yet committed, with what surrounds it: beyond the first we stop reading from the
+    # connection, beyond the second the author is told that the server is busy.
     uncommitted_connection_bytes: int = 256 * KIB
     uncommitted_bytes: int = 64 * MIB
+    change_overhead_bytes: int = 512
+    # Requests of one connection that wait for their answers.
+    pipelined_requests: int = 1_000
     # Output that a peer has not read, beyond the kernel's buffers and the transport's 64 KiB.
     unread_bytes: int = 1 * MIB
 

@@ -88,7 +88,7 @@ def arrive(chat: Chat, session: Session, command: Arrive, supply: Supply | None)
     try:
         lobby = join(chat, session, Join(LOBBY), supply)
     except ChatError as error:
-        return Arrived(person.user, error)
+        return Arrived(person.user, error.with_traceback(None))
     return Arrived(person.user, lobby) if isinstance(lobby, JoinedRoom) else lobby
 
 

@@ -22,11 +22,28 @@ RESERVED = frozenset({"admin", "everyone", "nobody", "root", "server", "system",
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}|[a-z]{3,20}")
 
 
+# Letters and marks that nobody can see or that look like punctuation: fillers, joiners and selectors
+# (Default_Ignorable_Code_Point of Unicode), and the modifier letter that looks like a colon.
+_UNSEEN = re.compile(
+    "[\u02d0\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+# Normalising takes time that grows with the square of the length. A decomposed name may be a few times longer
+# than its composed form, never so long.
+_FOLDED_CHARACTERS = 256
+
+
 def fold(name: str) -> Key:
-    """Return the key under which ``name`` is compared: NFKC, without case."""
+    """Return the key under which ``name`` is compared: NFKC, without case and outer spaces.
+
+    What is far too long for a name is nobody's: it is returned as it is, in no time.
+    """
+    name = name.strip()
     if name.isascii():  # nearly all, and this is done for every message
         return Key(name.lower())
-    return Key(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()))
+    if len(name) > _FOLDED_CHARACTERS:
+        return Key(name)
+    return Key(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).strip())
 
 
 def check_name(name: str, limits: Limits, *, what: str = "name") -> str:
@@ -35,7 +52,9 @@ def check_name(name: str, limits: Limits, *, what: str = "name") -> str:
     A name begins with a letter or digit and goes on with letters, digits, marks, ``-``, ``_`` and ``.``;
     its length is bounded in characters and in UTF-8 bytes.
     """
-    name = unicodedata.normalize("NFC", name.strip())
+    name = name.strip()
+    if len(name) <= _FOLDED_CHARACTERS:
+        name = unicodedata.normalize("NFC", name)
     if not name:
         raise ChatError(Code.BAD_NAME, f"The {what} is empty: it needs a letter or digit to begin with.")
     # A few characters fold to many, and the key has a bound too.
@@ -74,12 +93,13 @@ def check_color(color: str | None) -> str | None:
 def _allowed(character: str, *, first: bool) -> bool:
     group = unicodedata.category(character)[0]
     if first:
-        return group in "LN"
-    return group in "LNM" or character in "-_."
+        return group in "LN" and not _UNSEEN.match(character)
+    return (group in "LNM" and not _UNSEEN.match(character)) or character in "-_."
 
 
 def _complaint(what: str, character: str, position: int) -> str:
-    shown = f"'{character}'" if character.isprintable() else f"U+{ord(character):04X}"
+    visible = character.isprintable() and not _UNSEEN.match(character)
+    shown = f"'{character}'" if visible else f"U+{ord(character):04X}"
     if position == 0:
         return f"The {what} can't begin with {shown}: it begins with a letter or digit."
     if character == " ":

@@ -46,8 +46,9 @@ class ReadPage(Request, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
-    """Entries read from a log, in the order of their numbers, without holes."""
+    """Entries read from a room's log, in the order of their numbers, without holes."""
 
+    room: RoomId
     entries: list[Entry]
 
 

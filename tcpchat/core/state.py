@@ -22,6 +22,7 @@ class Person:
     color: str | None = None
     session: Session | None = None
     directs: dict[PersonId, Direct] = field(default_factory=dict)
+    rooms_created: int = 0
 
     @property
     def user(self) -> User:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from itertools import islice
+from sys import getsizeof
 
 from tcpchat.core.entries import Entry, RoomId
 from tcpchat.core.limits import Limits
@@ -70,4 +71,4 @@ class Tails:
 
 
 def _cost(entry: Entry) -> int:
-    return len(entry.draft.text) * 2 + _OVERHEAD_BYTES
+    return getsizeof(entry.draft.text) + _OVERHEAD_BYTES

@@ -102,14 +102,21 @@ class GroupCommit:
                 ChatError(Code.BUSY, "The server is busy, and this was not sent. Please try again in a moment.")
             )
             return
-        self._bytes += _size(change)
+        self._bytes += self._size(change)
         self._gathering.append((change, waiter))
         self._schedule()
 
     def stop(self) -> Deferred[None]:
-        """End the thread after the batch in hand; fires when it has let go of the database."""
+        """End the thread after what was submitted; fires when it has let go of the database."""
+        if self._gathering:
+            self._batches.put(self._gathering)
+            self._gathering = []
         self._batches.put(None)
         return self._stopped
+
+    def _size(self, change: Change) -> int:
+        text = len(change.draft.text) if isinstance(change, Append) else 0
+        return text + self._limits.change_overhead_bytes
 
     def _schedule(self) -> None:
         """Have a batch sent, in the reactor's next turn at the soonest: all that arrived in this one shares it."""
@@ -128,7 +135,7 @@ class GroupCommit:
 
     def _finished(self, batch: list[tuple[Change, Waiter]], outcome: Outcome) -> None:
         self._busy = False
-        self._bytes -= sum(_size(change) for change, _ in batch)
+        self._bytes -= sum(self._size(change) for change, _ in batch)
         committed: list[Committed] = list(outcome.late)
         committed += [supply for supply in outcome.supplies if not isinstance(supply, ChatError)]
         for _, waiter in batch:
@@ -196,10 +203,6 @@ class GroupCommit:
             gone = True
         if gone:
             self._purging.remove(room)
-
-
-def _size(change: Change) -> int:
-    return len(change.draft.text) if isinstance(change, Append) else 0
 
 
 def _failure(error: Exception) -> ChatError:

@@ -6,10 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from tcpchat.core.answers import Answer, Goodbye
+from tcpchat.core.answers import Answer, Done, Goodbye
 from tcpchat.core.commands import Command, Hello, Quit
 from tcpchat.core.events import Notice
 from tcpchat.core.hub import Hub
@@ -23,6 +23,9 @@ from tcpchat.server.pace import Pace
 from tcpchat.server.publisher import Publisher
 from tcpchat.wire.codec import Codec, Encoder, Request
 
+# What an empty line asks for. It takes its turn, so that empty lines are no cheaper than others.
+_NOTHING = Request(Done())
+
 
 class Peer(Protocol):
     """The transport's side of a connection."""
@@ -35,6 +38,10 @@ class Peer(Protocol):
 
     def proceed(self) -> None:
         """Lines may be handed over again: the connection is no longer blocked."""
+
+    @property
+    def clogged(self) -> bool:
+        """Whether the peer doesn't read its answers."""
 
 
 class _Slot:
@@ -91,6 +98,7 @@ class Connection:
         self._slots: deque[_Slot] = deque()
         self._waiting: Request | None = None
         self._barrier = False
+        self._pause: IDelayedCall | None = None
         self._uncommitted = 0
         self._held: list[bytes] | None = None
         self._ended = False
@@ -115,10 +123,8 @@ class Connection:
         """Take one line, without its line end. Not to be called while ``blocked``."""
         if self._ended:
             return
-        request = self.codec.feed(line)
-        if request is not None:
-            self._waiting = request
-            self._advance()
+        self._waiting = self.codec.feed(line) or _NOTHING
+        self._advance()
 
     def refuse(self, error: ChatError) -> None:
         """Answer what isn't a line at all, in the order of the answers."""
@@ -128,8 +134,20 @@ class Connection:
         """No more lines will come: when all is answered, log out and close."""
         if not self._ended:
             self._ended = True
+            self._pace = None
             self._waiting = Request(Quit())
             self._advance()
+
+    def hurry(self) -> None:
+        """Slow the peer no more: it is going, and what it has sent is soon done."""
+        self._pace = None
+        if self._pause is not None:
+            self._pause.cancel()
+            self._resume()
+
+    def drained(self) -> None:
+        """The peer has read its answers."""
+        self._unblock()
 
     def notify(self, text: str, code: Code | None = None) -> bytes:
         """Return a word from the server, as this wire says it."""
@@ -164,25 +182,26 @@ class Connection:
         if request is None or self._barrier or self._must_wait(request):
             return
         if self._pace is not None and (delay := self._pace.take()):
+            self._pause = self._services.clock.callLater(delay, self._resume)
             self._barrier = True
-            self._services.clock.callLater(delay, self._resume)
             return
         self._waiting = None
         self._start(request)
 
     def _must_wait(self, request: Request) -> bool:
+        if self._peer.clogged and not isinstance(request.asks, Quit):
+            return True  # who doesn't read its answers gets no more of them
         if not self._slots:
             return False
         if isinstance(request.asks, Command) and not request.asks.pipelined:
             return True
-        return self._uncommitted > self._services.limits.uncommitted_connection_bytes
+        limits = self._services.limits
+        return len(self._slots) >= limits.pipelined_requests or self._uncommitted > limits.uncommitted_connection_bytes
 
     def _resume(self) -> None:
         """The pause for a too fast peer is over."""
+        self._pause = None
         self._barrier = False
-        if self._waiting is not None:
-            request, self._waiting = self._waiting, None
-            self._start(request)
         self._unblock()
 
     def _start(self, request: Request) -> None:
@@ -203,7 +222,7 @@ class Connection:
         try:
             outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
         except ChatError as error:
-            outcome = error
+            outcome = error.with_traceback(None)
         except Exception:
             self._log.failure("a command failed: {command}", command=type(command).__name__)
             outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
@@ -211,7 +230,7 @@ class Connection:
             self._settle(slot, outcome)
             return
         if isinstance(outcome, Append):
-            slot.uncommitted = len(outcome.draft.text)
+            slot.uncommitted = len(outcome.draft.text) + self._services.limits.change_overhead_bytes
             self._uncommitted += slot.uncommitted
         self._services.executor.perform(outcome, slot)
 

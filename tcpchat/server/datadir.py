@@ -9,14 +9,18 @@ from pathlib import Path
 from tcpchat.errors import StartError
 
 DATABASE = "tcpchat.db"
-LOCK = "lock"
 
 
 class FileLock:
-    """Holds a file for this process and those it forks, until the last of them ends."""
+    """Holds an SQLite file for this process and those it forks, until the last of them ends."""
 
-    def __init__(self, path: Path) -> None:
-        """Take the lock, or raise `StartError` naming who has it."""
+    def __init__(self, database: Path) -> None:
+        """Take the lock, or raise `StartError` naming who has it; raises OSError when there can't be one.
+
+        The lock is a file beside the database, under whatever name the database is reached.
+        """
+        path = database.resolve()
+        path = path.with_name(path.name + ".lock")
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             # flock, not lockf: it survives the fork of a daemon that goes to the background.
@@ -25,7 +29,7 @@ class FileLock:
             holder = os.read(self._file, 32).decode(errors="replace").strip()
             os.close(self._file)
             known = f" (process {holder})" if holder else ""
-            raise StartError(f"another daemon{known} is using {path.parent}") from None
+            raise StartError(f"another daemon{known} is using {database}") from None
 
     def sign(self) -> None:
         """Write the number of this process into the file, for the one who finds it locked."""
@@ -42,22 +46,23 @@ def default_directory(environment: dict[str, str]) -> Path:
     if given := environment.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])
     state = environment.get("XDG_STATE_HOME", "")
-    # A relative path is to be ignored, says the specification.
-    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return base / "tcpchat"
+    if state.startswith("/"):  # a relative path is to be ignored, says the specification
+        return Path(state) / "tcpchat"
+    try:
+        return Path.home() / ".local" / "state" / "tcpchat"
+    except RuntimeError:
+        raise StartError("there is no home directory to keep the data in: name a directory with --data") from None
 
 
-def open_directory(path: Path) -> FileLock:
-    """Create the directory (mode 0700) if it is absent, and hold it; raises `StartError`.
+def open_directory(path: Path) -> None:
+    """Create the directory (mode 0700) if it is absent; raises `StartError`.
 
     One that is ours already, or empty, is made private; the mode of any other is its owner's business.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = {entry.name for entry in path.iterdir()}
-        if not names or LOCK in names:
+        if not names or DATABASE in names:
             path.chmod(0o700)
-        lock = FileLock(path / LOCK)
     except OSError as error:
         raise StartError(f"can't use the data directory {path}: {error.strerror or error}") from None
-    return lock

@@ -22,11 +22,6 @@ class LineSplitter(LineReceiver):
     def __init__(self) -> None:
         self._lines: deque[bytes] = deque()
 
-    @property
-    def idle(self) -> bool:
-        """Whether every complete line was handed over."""
-        return not self._lines and not self._busyReceiving
-
     def clearLineBuffer(self) -> bytes:
         """Return everything received and not handed over, and forget it."""
         rest = b"\n".join((*self._lines, self._buffer))

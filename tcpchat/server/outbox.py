@@ -15,15 +15,26 @@ from tcpchat.core.limits import Limits
 class Outbox:
     """The writing side of a connection. ``overrun`` is called once when a peer is too far behind.
 
+    ``drained`` is called when it has caught up.
+
     The transport says when its own buffer is full; what is written after that is counted against
     ``unread_bytes`` until it says that it has drained.
     """
 
-    def __init__(self, transport: Any, clock: IReactorTime, limits: Limits, overrun: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        transport: Any,
+        clock: IReactorTime,
+        limits: Limits,
+        *,
+        overrun: Callable[[], None],
+        drained: Callable[[], None],
+    ) -> None:
         self._transport = transport
         self._clock = clock
         self._limits = limits
         self._overrun = overrun
+        self._drained = drained
         self._unread = -1  # not paused
         self._overrun_told = False
         self._finished = False
@@ -34,6 +45,11 @@ class Outbox:
     def finished(self) -> bool:
         """Whether the last word has been said."""
         return self._finished
+
+    @property
+    def clogged(self) -> bool:
+        """Whether the peer doesn't read what it is sent; ``drained`` is called when it has."""
+        return self._unread >= 0 and not self._finished
 
     def write(self, data: bytes) -> None:
         """Send ``data``, unless the last word has been said."""
@@ -86,6 +102,7 @@ class Outbox:
     def resumeProducing(self) -> None:
         """The peer has caught up."""
         self._unread = -1
+        self._drained()
 
     def stopProducing(self) -> None:
         """The connection is gone; `lost` will be called."""

@@ -63,7 +63,7 @@ class ChatProtocol(LineSplitter):
             self.transport.setTcpKeepAlive(True)
         clock = self._services.clock
         self._began = clock.seconds()
-        self._outbox = Outbox(self.transport, clock, self._limits, self._too_slow)
+        self._outbox = Outbox(self.transport, clock, self._limits, overrun=self._too_slow, drained=self._drained)
         self._silence: IDelayedCall = clock.callLater(self._limits.silence_seconds, self._greet_silent)
         self._deadline: IDelayedCall = clock.callLater(self._limits.login_seconds, self._too_late)
         self._roster.add(self)
@@ -132,11 +132,14 @@ class ChatProtocol(LineSplitter):
         clean = bool(reason.check(ConnectionDone))
         if not clean and not self._outbox.finished:
             self._reason = reason.getErrorMessage()
-        for call in (self._silence, self._deadline):
-            if call.active():
-                call.cancel()
         self._outbox.lost()
+        # No more than it could have sent at once if it had stayed: whoever has gone is slowed by nothing.
+        if self._pace is not None:
+            while len(self._lines) > self._limits.command_burst:
+                self._lines.pop()
         self._end_input(complete=clean)
+        if self._connection is not None:
+            self._connection.hurry()
         self._roster.remove(self)
         self._log.info(
             "connection from {address} ({speaker}) ended after {seconds:.1f} s: {reason}",
@@ -148,12 +151,18 @@ class ChatProtocol(LineSplitter):
 
     # What the connection calls.
 
+    @property
+    def clogged(self) -> bool:
+        """Whether the peer doesn't read its answers."""
+        return self._outbox.clogged
+
     def write(self, data: bytes) -> None:
         """Send ``data``."""
         self._outbox.write(data)
 
     def finish(self, last: bytes = b"") -> None:
         """Send ``last`` and close."""
+        self._cancel_timers()
         self._input_ended = True
         self.clearLineBuffer()
         self._outbox.finish(last, half_closed=self._half_closed)
@@ -173,17 +182,27 @@ class ChatProtocol(LineSplitter):
     # What the server calls.
 
     def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, and close. What it has sent and was not begun is dropped."""
+        if self._outbox.finished:
+            return
+        self._reason = text
+        self.finish(self._notice(text, code))
+        self.paused = False
+        self._check_end()
+        if self._connection is not None:
+            self._connection.hurry()
+
+    def retire(self, text: str, code: Code) -> None:
         """Tell the peer why, answer everything it has sent so far, and close."""
         if self._outbox.finished:
             return
         self._reason = text
-        if self._connection is None:  # it hasn't said yet what it speaks
-            self._outbox.write(text.encode() + b"\r\n")
-        else:
-            self._outbox.write(self._connection.notify(text, code))
+        self._outbox.write(self._notice(text, code))
         if not self._input_ended:
             self.transport.pauseProducing()
         self._end_input(complete=False)
+        if self._connection is not None:
+            self._connection.hurry()
 
     def abort(self) -> None:
         """Cut the connection."""
@@ -208,6 +227,15 @@ class ChatProtocol(LineSplitter):
         elif speaker is not Speaker.PERSON:
             self._connection.codec = codec()
 
+    def _notice(self, text: str, code: Code) -> bytes:
+        if self._connection is None:  # it hasn't said yet what it speaks
+            return text.encode() + b"\r\n"
+        return self._connection.notify(text, code)
+
+    def _drained(self) -> None:
+        if self._connection is not None:
+            self._connection.drained()
+
     def _greet_silent(self) -> None:
         """A peer that waits for a word is a person, as far as one can tell."""
         self._connect(TextCodec())
@@ -228,6 +256,7 @@ class ChatProtocol(LineSplitter):
         """Take nothing more; ``complete``: what came after the last line end is a line, too."""
         if self._input_ended:
             return
+        self._cancel_timers()
         self._input_ended = True
         if complete and self._head:
             data, self._head = self._head, b""
@@ -247,13 +276,20 @@ class ChatProtocol(LineSplitter):
             elif not self._outbox.finished:
                 self.finish()
 
+    def _cancel_timers(self) -> None:
+        for call in (self._silence, self._deadline):
+            if call.active():
+                call.cancel()
+
     def _watch_login(self) -> None:
         """Only a peer without a name has a time limit and a small line buffer."""
         assert self._connection is not None
+        if self._input_ended:
+            return
         if self._connection.logged_in and self._deadline.active():
             self._deadline.cancel()
             self.MAX_LENGTH = self._limits.line_bytes
-        elif not self._connection.logged_in and not self._deadline.active() and not self._lost:
+        elif not self._connection.logged_in and not self._deadline.active():
             self._early_bytes = 0
             self.MAX_LENGTH = self._limits.early_line_bytes
             self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)

@@ -12,6 +12,9 @@ from twisted.internet.interfaces import IAddress
 from tcpchat.core.limits import Limits
 from tcpchat.errors import Code
 
+LOCAL = "local"
+"""In the place of an address: a unix socket."""
+
 Network = IPv4Network | IPv6Network
 
 
@@ -21,6 +24,9 @@ class Connected(Protocol):
     address: str
 
     def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, and close."""
+
+    def retire(self, text: str, code: Code) -> None:
         """Tell the peer why, answer everything it has sent so far, and close."""
 
     def abort(self) -> None:
@@ -46,7 +52,9 @@ class Roster:
         """Take a connection in; one too many from its address is told so and closed."""
         self._connections.add(connection)
         self._addresses[connection.address] += 1
-        if self._addresses[connection.address] > self._limit and not self.trusts(connection.address):
+        # A unix socket is guarded by its file's mode, and may bring the clients of a whole proxy.
+        exempt = connection.address == LOCAL or self.trusts(connection.address)
+        if self._addresses[connection.address] > self._limit and not exempt:
             connection.dismiss(
                 f"There are {self._limit} connections from your address already. Close one and try again.",
                 Code.TOO_MANY_CONNECTIONS,
@@ -72,7 +80,7 @@ def address_of(addr: IAddress | None) -> str:
     """Return the peer's IP address as text, IPv4 never in its IPv6 form; ``local`` for a unix socket."""
     host = getattr(addr, "host", None)
     if host is None:
-        return "local"
+        return LOCAL
     try:
         parsed: IPv4Address | IPv6Address = ip_address(host.partition("%")[0])
     except ValueError:

@@ -81,7 +81,7 @@ class ChatService(Service):
         self.factory.services.hub.close()
         await DeferredList([port.stopListening() or _fired() for port in self.ports])
         for connection in self.factory.connections:
-            connection.dismiss("The server is shutting down.", Code.SHUTTING_DOWN)
+            connection.retire("The server is shutting down.", Code.SHUTTING_DOWN)
         await self._until_empty(deadline - _COMMIT_SECONDS)
         for connection in self.factory.connections:
             connection.abort()
@@ -114,13 +114,13 @@ def make_service(
     limits = limits or Limits()
     lock: FileLock | None = None
     if settings.database is None:
-        lock = open_directory(settings.data)
+        open_directory(settings.data)
         url = sqlite_url(settings.data / DATABASE)
     else:
         url = parse_url(settings.database)
     try:
         if url.get_backend_name() == "sqlite":
-            lock = lock or FileLock(Path(f"{url.database}.lock"))
+            lock = FileLock(Path(str(url.database)))
             create_sqlite_file(Path(str(url.database)))
         engine = open_engine(url)
         prepare(engine)

@@ -29,14 +29,14 @@ class _DirectWrites:
             or self._writeDisconnecting
             or not self.connected
         ):
-            super().write(data)
+            super().write(data)  # type: ignore[misc]
             return
         try:
             sent = self.socket.send(data)
         except OSError:  # full, or broken: Twisted will try again and see
             sent = 0
         if sent < len(data):
-            super().write(data[sent:] if sent else data)
+            super().write(data[sent:] if sent else data)  # type: ignore[misc]
 
 
 class DirectServer(_DirectWrites, tcp.Server):
@@ -54,4 +54,4 @@ def write_directly(port: IListeningPort) -> None:
     """
     if not isinstance(port, tcp.Port) or isinstance(port.factory, TLSMemoryBIOFactory):
         return
-    port.transport = DirectUNIXServer if isinstance(port, unix.Port) else DirectServer  # type: ignore[assignment]
+    port.transport = DirectUNIXServer if isinstance(port, unix.Port) else DirectServer

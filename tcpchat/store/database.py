@@ -101,7 +101,9 @@ def hold(connection: Connection) -> bool:
 
 
 def prepare(engine: Engine) -> None:
-    """Bring the schema up to date, in one go, or raise `StartError` in a line.
+    """Bring the schema up to date, or raise `StartError` in a line.
+
+    It is one transaction where the database has transactions for this; MariaDB has not.
 
     Alembic is only loaded when there is something to do: it would cost each start a third of its time.
     """
@@ -139,6 +141,8 @@ def _migrate(connection: Connection, found: str | None, where: str) -> None:
             "install the version of tcpchat that wrote it"
         )
     config.attributes["connection"] = connection
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins no transaction for DDL
     command.upgrade(config, "head")
     connection.commit()
 

@@ -25,11 +25,11 @@ def read_page(connection: Connection, request: ReadPage, page_bytes: int) -> Pag
     found: list[Entry] = []
     size = 0
     for row in connection.execute(wanted):
-        size += len(row.body)
+        size += len(row.body.encode())
         if size > page_bytes and found:
             break
         found.append(_entry(row))
-    return Page(found[::-1] if request.newest else found)
+    return Page(request.room, found[::-1] if request.newest else found)
 
 
 def load_rooms(engine: Engine, *, epoch: int, now: int) -> tuple[list[RoomRecord], list[RoomId]]:

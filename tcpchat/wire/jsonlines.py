@@ -139,6 +139,6 @@ def _complaint(error: Exception, whole: str) -> ChatError:
     words = str(error).replace("`", "")
     if missing := re.fullmatch(r"Object missing required field (\w+).*", words):
         return ChatError(Code.BAD_FIELD, f"The field {missing[1]} is missing.", field=missing[1])
-    reason, _, path = words.partition(" - at $.")
-    name = path or whole
+    reason, _, path = words.partition(" - at $")
+    name = path.lstrip(".") or whole
     return ChatError(Code.BAD_FIELD, f"The field {name} is wrong: {reason[0].lower()}{reason[1:]}.", field=name)

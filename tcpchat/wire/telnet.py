@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
+
+
+# Whole commands of two and three bytes, which are nearly all.
+_SIMPLE = re.compile(rb"\xff(?:[\xfb-\xfe].|[\x00-\xf9\xff])", re.DOTALL)
 
 
 class _State(Enum):
@@ -27,6 +32,10 @@ class TelnetFilter:
         """Return the text in ``data``. A doubled IAC is dropped as well: 255 is no byte of UTF-8."""
         if self._state is _State.TEXT and IAC not in data:
             return data
+        if self._state is _State.TEXT:
+            data = _SIMPLE.sub(b"", data)
+            if IAC not in data:
+                return data
         text = bytearray()
         for byte in data:
             if self._state is _State.TEXT and byte != IAC:

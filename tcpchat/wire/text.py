@@ -63,7 +63,8 @@ class TextCodec:
         try:
             return Request(self._understand(words))
         except ChatError as error:
-            return Request(error)
+            # Without its traceback: the frames in it hold this request, and the collector can't see through a struct.
+            return Request(error.with_traceback(None))
 
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
         """Return the answer as lines; what was said needs none, since its author sees it like everybody."""

@@ -55,5 +55,5 @@ def test_memory_is_bounded_and_tails_have_no_holes(said: list[tuple[int, int]]) 
                 count += 1
             assert count <= SMALL.tail_entries
             page = tails.page(RoomId(other), head - count + 1, head) if count else []
-            kept += sum(len(found.draft.text) * 2 + 300 for found in page or [])
+            kept += sum(len(found.draft.text) + 300 for found in page or [])
         assert kept <= SMALL.tails_bytes

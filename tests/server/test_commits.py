@@ -209,7 +209,7 @@ def test_changes_whose_end_was_unknown_are_told_first(desk: Desk) -> None:
 
 
 def test_too_much_uncommitted_text_is_busy() -> None:
-    desk = Desk(Limits(uncommitted_bytes=10))
+    desk = Desk(Limits(uncommitted_bytes=520))
     desk.commits.start()
     desk.say("x" * 11)
     (refused,) = desk.say("y")

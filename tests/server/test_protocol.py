@@ -352,7 +352,7 @@ def test_a_dismissed_connection_is_told_and_its_words_are_kept() -> None:
     nina.take()
     nina.say("lobby", "last words")
     for connection in house.factory.connections:
-        connection.dismiss("The server is shutting down.", Code.SHUTTING_DOWN)
+        connection.retire("The server is shutting down.", Code.SHUTTING_DOWN)
     house.settle()
     lines = nina.take()
     assert [line["op"] for line in lines] == ["notice", "message"]
