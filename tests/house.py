@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.internet.task import Clock
 from tcpchat.core.catalogue import lobby_record
 from tcpchat.core.chat import Chat, Identity
 from tcpchat.core.entries import LOBBY_ID, Entry, RoomId, RoomRecord, Seq
+from tcpchat.core.history import trim
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
 from tcpchat.core.requests import (
@@ -35,6 +37,8 @@ from tcpchat.server.factory import ChatFactory
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.roster import Network
 from tests.transport import MemoryTransport
+
+PAGE_BYTES = Limits().page_bytes
 
 
 class MemoryStore:
@@ -77,8 +81,19 @@ class MemoryStore:
         """Answer every page asked for."""
         pages, self._pages = self._pages, []
         for request, waiter in pages:
-            log = self.logs.get(request.room, [])
-            waiter.done(Page(request.room, log[request.first - 1 : request.last]))
+            log = self.logs.get(request.room, [])[request.first - 1 : request.last]
+            waiter.done(Page(request.room, trim(log, PAGE_BYTES, newest=request.newest)))
+
+    def take_pages(self) -> Callable[[], None]:
+        """Read the pages asked for now, and return what answers them later."""
+        pages, self._pages = self._pages, []
+        read = [(Page(ask.room, self.logs[ask.room][ask.first - 1 : ask.last]), waiter) for ask, waiter in pages]
+
+        def answer() -> None:
+            for page, waiter in read:
+                waiter.done(page)
+
+        return answer
 
     def _apply(self, change: Change) -> Result:
         if self.failing:

@@ -22,6 +22,7 @@ class MemoryTransport:
         self.peer_reads = True
         self.write_closed = False
         self.closed = False
+        self.writes = 0
         self._sent = bytearray()
         self._waiting = bytearray()
         self._producer: Any = None
@@ -39,6 +40,11 @@ class MemoryTransport:
         data = bytes(self._sent)
         self._sent.clear()
         return data
+
+    @property
+    def waiting(self) -> int:
+        """How many bytes wait for the peer to read."""
+        return len(self._waiting)
 
     def stop_reading(self) -> None:
         """Let the peer read nothing more."""
@@ -70,6 +76,7 @@ class MemoryTransport:
         assert isinstance(data, bytes)
         if self.closed or self.write_closed:
             return
+        self.writes += 1
         if self.peer_reads:
             self._sent += data
             return

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from tcpchat.core.limits import Limits
 
+# One token, but for what adding up fractions loses: else the last of a wait could be too short for any clock.
+_WHOLE = 1 - 1e-6
+
 
 class Pace:
     """Lets a burst through at once, and then so many commands a second. ``seconds`` is a monotonic clock."""
@@ -24,7 +27,7 @@ class Pace:
         now = self._seconds()
         self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate)
         self._updated = now
-        if self._tokens < 1:
+        if self._tokens < _WHOLE:
             return (1 - self._tokens) / self._rate
         self._tokens -= 1
         return 0.0

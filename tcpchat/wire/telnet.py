@@ -8,6 +8,7 @@ from enum import Enum, auto
 IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 
 
+_SUBNEGOTIATION = bytes((IAC, SB))
 # Whole commands of two and three bytes, which are nearly all.
 _SIMPLE = re.compile(rb"\xff(?:[\xfb-\xfe].|[\x00-\xf9\xff])", re.DOTALL)
 
@@ -32,7 +33,7 @@ class TelnetFilter:
         """Return the text in ``data``. A doubled IAC is dropped as well: 255 is no byte of UTF-8."""
         if self._state is _State.TEXT and IAC not in data:
             return data
-        if self._state is _State.TEXT:
+        if self._state is _State.TEXT and _SUBNEGOTIATION not in data:
             data = _SIMPLE.sub(b"", data)
             if IAC not in data:
                 return data

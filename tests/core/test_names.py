@@ -74,3 +74,17 @@ def test_colors(color: str | None) -> None:
 def test_what_is_no_color(color: str) -> None:
     with pytest.raises(ChatError, match="color must look like"):
         check_color(color)
+
+
+def test_a_name_far_too_long_costs_no_time() -> None:
+    # Normalising this would take minutes: the marks are sorted in a time that grows with their square.
+    endless = "a" + "\u0301\u0323" * 500_000
+    assert fold(endless) == endless
+    with pytest.raises(ChatError, match="too long"):
+        check_name(endless, LIMITS)
+
+
+@pytest.mark.parametrize("name", ["alice\u034f", "alice\ufe0f", "alice\u3164", "\u3164", "alice\u02d0"])
+def test_what_nobody_can_see_is_no_part_of_a_name(name: str) -> None:
+    with pytest.raises(ChatError, match=r"U\+"):
+        check_name(name, LIMITS)

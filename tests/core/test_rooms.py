@@ -78,3 +78,41 @@ def test_everybody_is_told_of_rooms_that_come_and_go() -> None:
     told = [line for line in bob.take() if line["op"].startswith("room-")]
     assert told == [{"op": "room-created", "data": {"room": "tea"}}, {"op": "room-deleted", "data": {"room": "tea"}}]
     assert stranger.take() == []
+
+
+def test_spaces_around_a_name_do_not_matter() -> None:
+    house = House()
+    nina, bob = Script(house, "nina"), Script(house, "bob")
+    assert nina.ask("join", room=" tea ")["room"] == "tea"
+    assert nina.ask("create", room=" pot") == {"room": "pot"}
+    with pytest.raises(Exception, match="There is a room called pot already"):
+        nina.ask("create", room=" pot")
+    nina.ask("delete", room="pot")
+    assert bob.ask("create", room="pot") == {"room": "pot"}
+    assert bob.ask("delete", room=" POT ") == {"room": "pot"}
+
+
+def test_one_login_creates_a_bounded_number_of_rooms() -> None:
+    nina = Script(House(Limits(rooms_created=2)), "nina")
+    nina.ask("create", room="a")
+    nina.ask("join", room="b")
+    with pytest.raises(Exception, match="You have created 2 rooms"):
+        nina.ask("create", room="c")
+
+
+def test_a_page_read_for_one_room_is_never_shown_as_anothers() -> None:
+    house = House(Limits(tail_entries=1))
+    nina, bob = Script(house, "nina"), Script(house, "bob")
+    nina.enter("tea")
+    bob.enter("tea")
+    for number in range(5):
+        nina.say("tea", f"secret {number}")
+    house.settle()
+    bob.transport.receive(b'{"op":"join","id":"j","data":{"room":"tea"}}\n')
+    page = house.store.take_pages()
+    nina.ask("delete", room="tea")
+    nina.ask("join", room="tea")
+    page()
+    house.settle()
+    reply = next(line for line in bob.take() if line.get("id") == "j")
+    assert (reply["data"]["head"], reply["data"]["entries"]) == (0, [])
