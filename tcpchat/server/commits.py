@@ -213,4 +213,4 @@ def _failure(error: Exception) -> ChatError:
 
 def _plain(error: BaseException | None) -> str:
     """Return the database's own words, without SQLAlchemy's statement and advice around them."""
-    return str(getattr(error, "orig", error))
+    return " ".join(str(getattr(error, "orig", error)).split())

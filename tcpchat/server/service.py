@@ -31,7 +31,7 @@ from tcpchat.server.factory import ChatFactory
 from tcpchat.server.options import Options, Settings
 from tcpchat.server.pages import PageReaders
 from tcpchat.server.publisher import Publisher
-from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, sqlite_url
+from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, reason, sqlite_url
 from tcpchat.store.log import LogWriter
 from tcpchat.store.reading import load_rooms
 
@@ -128,7 +128,7 @@ def make_service(
     except OSError as error:
         raise StartError(f"can't open the database {url.database}: {error.strerror or error}") from None
     except DBAPIError as error:
-        raise StartError(f"can't read the database {url.render_as_string()}: {error.orig}") from None
+        raise StartError(f"can't read the database {url.render_as_string()}: {reason(error)}") from None
 
     publisher = Publisher()
     identity = Identity("tcpchat", tcpchat.__version__, settings.motd)

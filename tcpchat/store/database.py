@@ -100,6 +100,14 @@ def hold(connection: Connection) -> bool:
     return True
 
 
+def release(connection: Connection) -> None:
+    """Give back what `hold` took, now: a server notices late that a connection was closed. Raises DBAPIError."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": _LOCK})
+    elif connection.dialect.name in ("mysql", "mariadb"):
+        connection.execute(text("SELECT RELEASE_LOCK(CONCAT('tcpchat.', SHA1(DATABASE())))"))
+
+
 def prepare(engine: Engine) -> None:
     """Bring the schema up to date, or raise `StartError` in a line.
 
@@ -116,8 +124,14 @@ def prepare(engine: Engine) -> None:
             connection.rollback()
             if found != REVISION:
                 _migrate(connection, found, where)
+            release(connection)
     except DBAPIError as error:
-        raise StartError(f"can't open the database {where}: {error.orig}") from None
+        raise StartError(f"can't open the database {where}: {reason(error)}") from None
+
+
+def reason(error: DBAPIError) -> str:
+    """Return what the driver says, in one line: PostgreSQL's adds a hint on a second."""
+    return " ".join(str(error.orig).split())
 
 
 def _revision(connection: Connection) -> str | None:

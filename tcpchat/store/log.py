@@ -6,6 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
@@ -15,13 +16,16 @@ from tcpchat.core.entries import Draft, Entry, RoomId, RoomRecord, Seq
 from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Result
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.bulk import BulkStatement
-from tcpchat.store.database import HeldElsewhere, hold
+from tcpchat.store.database import HeldElsewhere, hold, release
 from tcpchat.store.schema import batches, entries, rooms
 
 # Until several daemons share a log there is one node.
 NODE = 1
 # Pauses before trying a batch again after the server was lost; after the last the authors are told.
 _RETRY_SECONDS = (0.1, 0.4, 1.0)
+
+# What the database, or its driver before it, has against one change. A text with half a surrogate pair is the latter's.
+_BAD_DATA = (IntegrityError, DataError, UnicodeError)
 
 Heads = dict[RoomId, int]
 
@@ -64,8 +68,13 @@ class LogWriter:
         """
         late: list[Committed] = []
         supplies: list[Result] = []
-        for run in _runs(changes):
-            supplies += self._commit_run(run, late)
+        try:
+            for run in _runs(changes):
+                self._commit_run(run, supplies, late)
+        except (DBAPIError, HeldElsewhere) as error:
+            # Nothing more is tried: what turned out later to be committed must not come before its elders,
+            # and nobody waits for a lost server once per transaction.
+            supplies += [_failed(error) for _ in changes[len(supplies) :]]
         return Outcome(supplies, late)
 
     def open(self) -> None:
@@ -77,34 +86,43 @@ class LogWriter:
 
         Raises DBAPIError.
         """
-        with self._connect().begin() as transaction:
-            connection = transaction.connection
-            oldest = select(entries.c.seq).where(entries.c.room == room).order_by(entries.c.seq).limit(limit)
-            numbers = connection.execute(oldest).scalars().all()
-            if numbers:
-                old = (entries.c.room == room) & (entries.c.seq <= numbers[-1])
-                connection.execute(delete(entries).where(old))
-            else:
-                connection.execute(delete(rooms).where(rooms.c.id == room, rooms.c.deleted.is_not(None)))
+        try:
+            with self._connect().begin() as transaction:
+                connection = transaction.connection
+                oldest = select(entries.c.seq).where(entries.c.room == room).order_by(entries.c.seq).limit(limit)
+                numbers = connection.execute(oldest).scalars().all()
+                if numbers:
+                    old = (entries.c.room == room) & (entries.c.seq <= numbers[-1])
+                    connection.execute(delete(entries).where(old))
+                else:
+                    connection.execute(delete(rooms).where(rooms.c.id == room, rooms.c.deleted.is_not(None)))
+        except DBAPIError:
+            # SQLAlchemy would open it anew by itself, without holding the database.
+            self._discard_connection()
+            raise
         return not numbers
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Give the database and the connection back."""
         if self._connection is not None:
+            with suppress(DBAPIError):  # a lost connection holds nothing
+                release(self._connection)
             self._connection.close()
             self._connection = None
 
-    def _commit_run(self, changes: Sequence[Change], late: list[Committed]) -> list[Result]:
+    def _commit_run(self, changes: Sequence[Change], supplies: list[Result], late: list[Committed]) -> None:
         """Commit one transaction's worth; a batch with bad data is halved until the bad change stands alone."""
         try:
-            return self._commit_whole(changes, late)
-        except (IntegrityError, DataError) as error:
+            supplies += self._commit_whole(changes, late)
+        except _BAD_DATA as error:
             if len(changes) == 1:
-                return [_refused(changes[0], error)]
-            middle = len(changes) // 2
-        except (DBAPIError, HeldElsewhere) as error:
-            return [_failed(error) for _ in changes]
-        return self._commit_run(changes[:middle], late) + self._commit_run(changes[middle:], late)
+                supplies.append(_refused(changes[0], error))
+                return
+        else:
+            return
+        middle = len(changes) // 2
+        self._commit_run(changes[:middle], supplies, late)
+        self._commit_run(changes[middle:], supplies, late)
 
     def _commit_whole(self, changes: Sequence[Change], late: list[Committed]) -> list[Result]:
         """Commit all of ``changes`` or nothing; a lost server is tried again before that is an error."""
@@ -114,12 +132,13 @@ class LogWriter:
                 connection = self._connect()
                 settled = self._resolve(connection)
                 if settled and self._unresolved is changes:  # committed, and the answer was lost
+                    self._unresolved = ()
                     return settled
                 late += [change for change in settled if not isinstance(change, ChatError)]
                 self._number += 1
                 self._unresolved = changes
                 heads = self._write(connection, changes)
-            except (IntegrityError, DataError):
+            except _BAD_DATA:
                 self._unresolved = ()
                 raise
             except (DBAPIError, HeldElsewhere) as error:
@@ -260,7 +279,7 @@ def _supplies(changes: Sequence[Change], heads: Heads) -> list[Result]:
     return supplies
 
 
-def _refused(change: Change, error: DBAPIError) -> ChatError:
+def _refused(change: Change, error: Exception) -> ChatError:
     if isinstance(change, CreateRoom):
         name = change.record.name
         refusal = ChatError(Code.ROOM_EXISTS, f"There is a room called {name} already.", room=name)

@@ -74,7 +74,7 @@ def test_a_second_daemon_on_the_same_data(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data") as first:
         assert first.process is not None
         complaint = _complaint(tmp_path, "--port", "0", "--data", str(first.data))
-        assert complaint == f"another daemon (process {first.process.pid}) is using {first.data}"
+        assert complaint == f"another daemon (process {first.process.pid}) is using {first.data}/tcpchat.db"
         url = f"sqlite:///{tmp_path}/other.db"
         with Daemon(tmp_path / "unused", "--database", url):
             assert "another daemon" in _complaint(tmp_path, "--port", "0", "--database", url)
