@@ -143,7 +143,9 @@ class Connection:
         self._pace = None
         if self._pause is not None:
             self._pause.cancel()
-            self._resume()
+            self._pause = None
+            self._barrier = False
+        self._unblock()
 
     def drained(self) -> None:
         """The peer has read its answers."""

@@ -490,3 +490,25 @@ def test_the_events_of_a_batch_and_its_answers_are_one_write() -> None:
     house.store.commit()
     assert nina.transport.writes == writes + 1
     assert [line["op"] for line in nina.take()] == ["message"] * 5 + ["say"] * 5
+
+
+@pytest.mark.parametrize("half_closed", [False, True])
+def test_a_peer_that_breaks_off_while_its_answers_wait_leaves_no_ghost(half_closed: bool) -> None:
+    house = House(trusted=TRUSTED)
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    for _ in range(16):
+        nina.say("lobby", "x" * 16_000)
+    house.settle()
+    nina.take()
+    nina.transport.stop_reading()
+    for _ in range(20):
+        nina.transport.receive(b'{"op":"history","id":1,"data":{"room":"lobby","limit":200}}\n')
+    house.settle()
+    if half_closed:
+        nina.transport.end()
+    assert house.hub.users.get("nina") is not None
+    nina.transport.tear()
+    house.settle()
+    assert house.hub.users.get("nina") is None
+    assert len(house.factory.connections) == 0
