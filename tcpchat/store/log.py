@@ -58,6 +58,17 @@ class LogWriter:
             engine,
         )
         self._insert = BulkStatement(insert(entries), entries.c.keys(), engine)
+        self._mark = BulkStatement(
+            update(batches)
+            .where(batches.c.node == bindparam("this_node"))
+            .values(number=bindparam("this_number"), heads=bindparam("these_heads")),
+            ("this_node", "this_number", "these_heads"),
+            engine,
+        )
+        # Built once: building it takes as long as running it, and it is run for every batch.
+        self._heads = select(rooms.c.id, rooms.c.head).where(
+            rooms.c.id.in_(bindparam("ids", expanding=True)), rooms.c.deleted.is_(None)
+        )
 
     def commit(self, changes: Sequence[Change]) -> Outcome:
         """Commit ``changes`` in their order, in one transaction where a database allows it. Never raises.
@@ -175,8 +186,7 @@ class LogWriter:
                 self._delete(connection, changes[0])
             self._create(connection, changes)
             heads = self._append(connection, [change.draft for change in changes if isinstance(change, Append)])
-            mark = update(batches).where(batches.c.node == NODE)
-            connection.execute(mark, {"number": self._number, "heads": json.dumps(heads)})
+            self._mark.run(connection, [(NODE, self._number, json.dumps(heads))])
         return heads
 
     def _create(self, connection: Connection, changes: Sequence[Change]) -> None:
@@ -196,8 +206,7 @@ class LogWriter:
         counts = Counter(draft.room for draft in drafts)
         ids = sorted(counts)
         self._advance.run(connection, [(room, counts[room]) for room in ids])
-        alive = select(rooms.c.id, rooms.c.head).where(rooms.c.id.in_(ids), rooms.c.deleted.is_(None))
-        heads = {RoomId(room): head for room, head in connection.execute(alive)}
+        heads = {RoomId(room): head for room, head in connection.execute(self._heads, {"ids": ids})}
         following = {room: head - counts[room] for room, head in heads.items()}
         rows = []
         for draft in drafts:
