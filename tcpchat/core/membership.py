@@ -32,7 +32,7 @@ def admit(chat: Chat, session: Session, name: str, color: str | None) -> Person:
     return person
 
 
-def dismiss(chat: Chat, session: Session) -> None:
+def sign_out(chat: Chat, session: Session) -> None:
     """Take the session out of every room and give its name back."""
     person = session.person
     if person is None:
@@ -94,13 +94,13 @@ def arrive(chat: Chat, session: Session, command: Arrive, supply: Supply | None)
 
 def logout(chat: Chat, session: Session, command: Logout, supply: Supply | None) -> Done:
     """Log out and stay connected."""
-    dismiss(chat, session)
+    sign_out(chat, session)
     return Done()
 
 
 def close(chat: Chat, session: Session, command: Quit, supply: Supply | None) -> Goodbye:
     """Log out and end the connection."""
-    dismiss(chat, session)
+    sign_out(chat, session)
     return Goodbye()
 
 

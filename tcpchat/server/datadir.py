@@ -64,5 +64,7 @@ def open_directory(path: Path) -> None:
         names = {entry.name for entry in path.iterdir()}
         if not names or DATABASE in names:
             path.chmod(0o700)
+    except FileExistsError:
+        raise StartError(f"can't use the data directory {path}: it is not a directory") from None
     except OSError as error:
         raise StartError(f"can't use the data directory {path}: {error.strerror or error}") from None

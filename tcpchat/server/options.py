@@ -33,12 +33,12 @@ class Options(UsageOptions):
         "then: telnet localhost 3000"
     )
     optParameters: ClassVar = [
-        ["port", "p", None, f"TCP port to listen on, IPv6 and IPv4 [default: $PORT, else {DEFAULT_PORT}]"],
+        ["port", "p", None, f"TCP port, IPv6 and IPv4 [default: $PORT, else {DEFAULT_PORT}; none with --endpoint]"],
         [
             "data",
             "d",
             None,
-            "Directory of the embedded database [default: $STATE_DIRECTORY, else ~/.local/state/tcpchat]",
+            "Directory of the embedded database [default: $STATE_DIRECTORY, else the user's XDG state directory]",
         ],
         ["database", None, None, "URL of another database: sqlite:////FILE, postgresql://… or mariadb://…"],
         ["motd", None, None, "File with the message of the day, shown to everybody who connects"],
@@ -50,7 +50,7 @@ class Options(UsageOptions):
         self["trusted"] = []
 
     def opt_endpoint(self, description: str) -> None:
-        """Listen on a Twisted endpoint, as in unix:/run/chat.sock; may be repeated. Then --port has no default."""
+        """Listen on a Twisted endpoint, as in unix:/run/chat.sock; may be repeated."""
         self["endpoints"].append(description)
 
     def opt_trust(self, network: str) -> None:
@@ -78,7 +78,7 @@ class Settings:
     def from_options(cls, options: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Settings:
         """Return the settings for a command line and an environment; raises `StartError` in a line."""
         endpoints = tuple(str(endpoint) for endpoint in options["endpoints"])  # type: ignore[attr-defined]
-        given = options["port"] or environment.get("PORT")
+        given = options["port"] or (None if endpoints else environment.get("PORT"))
         data = options["data"]
         return cls(
             port=_port(str(given)) if given else None if endpoints else DEFAULT_PORT,

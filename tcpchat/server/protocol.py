@@ -31,7 +31,12 @@ _FAREWELLS = {
 
 @implementer(IHalfCloseableProtocol)
 class ChatProtocol(LineSplitter):
-    """The transport's side of a `Connection`: splits lines and hands them over while nothing blocks."""
+    """The transport's side of a `Connection`: splits lines and hands them over while nothing blocks.
+
+    Four things say what becomes of input. ``paused``: lines are kept, until the connection calls `proceed`.
+    ``_input_ended``: nothing more is taken, and once the kept lines are handed over the dialogue ends.
+    ``_half_closed``: the peer has ended its half, and may still read. ``_lost``: there is no peer any more.
+    """
 
     _log = Logger()
 
@@ -44,7 +49,7 @@ class ChatProtocol(LineSplitter):
         self._pace = pace
         self._connection: Connection | None = None
         self._speaker: Speaker | None = None
-        self._head = b""
+        self._first_bytes = b""
         self._early_bytes = 0
         self._skipped_bytes = 0
         # Nothing more is taken from the peer; whether that is because it has ended its half.
@@ -78,11 +83,11 @@ class ChatProtocol(LineSplitter):
                 self.dismiss("That is too much before logging in.", Code.LINE_TOO_LONG)
                 return
         if self._speaker is None:
-            self._head += data
-            speaker = sniff(self._head)
+            self._first_bytes += data
+            speaker = sniff(self._first_bytes)
             if speaker is None:
                 return
-            data, self._head = self._head, b""
+            data, self._first_bytes = self._first_bytes, b""
             self._recognise(speaker)
         if self._connection is not None and not self._input_ended:
             super().dataReceived(self._connection.codec.strip(data))
@@ -258,8 +263,8 @@ class ChatProtocol(LineSplitter):
             return
         self._cancel_timers()
         self._input_ended = True
-        if complete and self._head:
-            data, self._head = self._head, b""
+        if complete and self._first_bytes:
+            data, self._first_bytes = self._first_bytes, b""
             self._recognise(Speaker.PERSON)
             self._buffer = data
         if complete and self._buffer and self.line_mode:

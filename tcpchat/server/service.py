@@ -56,6 +56,7 @@ class ChatService(Service):
         commits: GroupCommit,
         pages: PageReaders,
         lock: FileLock | None,
+        database: str,
         unfinished: Sequence[RoomId],
     ) -> None:
         self.factory = factory
@@ -64,6 +65,7 @@ class ChatService(Service):
         self._commits = commits
         self._pages = pages
         self._lock = lock
+        self._database = database
         self._unfinished = unfinished
 
     def startService(self) -> None:
@@ -72,6 +74,7 @@ class ChatService(Service):
         if self._lock is not None:
             self._lock.sign()
         self._commits.start(self._unfinished)
+        self._log.info("the log is in {database}", database=self._database)
         for port in self.ports:
             self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=port.getHost())
 
@@ -138,7 +141,7 @@ def make_service(
     pages = PageReaders(engine, reactor, limits)
     factory = ChatFactory(Services(hub, StoreExecutor(commits, pages), publisher, reactor, limits), settings.trusted)
     ports = listen(reactor, factory, settings.port, settings.endpoints)
-    return ChatService(reactor, factory, ports, commits, pages, lock, unfinished)
+    return ChatService(reactor, factory, ports, commits, pages, lock, url.render_as_string(), unfinished)
 
 
 def makeService(options: Options) -> ChatService:

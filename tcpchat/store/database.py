@@ -74,8 +74,9 @@ def open_engine(url: URL, *, writer: bool = False) -> Engine:
     try:
         engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
-        name = url.get_backend_name()
-        raise StartError(f"the driver for {name} is not installed ({error}): pip install 'tcpchat[{name}]'") from None
+        backend = url.get_backend_name()
+        package = "psycopg[binary]" if backend == "postgresql" else "PyMySQL"
+        raise StartError(f"the driver for {backend} is not installed ({error}): pip install '{package}'") from None
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_up_sqlite)
     return engine

@@ -33,8 +33,6 @@ class Encoder(Protocol):
 class Codec(Protocol):
     """One connection's codec."""
 
-    name: str
-
     def greet(self, greeting: Greeting) -> bytes:
         """Return what the peer is sent before it has said anything."""
 

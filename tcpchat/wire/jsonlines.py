@@ -63,7 +63,6 @@ _ENCODER = JsonEncoder()
 class JsonCodec:
     """One connection that speaks JSON lines. It has no state of its own."""
 
-    name = "json"
     __slots__ = ()
 
     def greet(self, greeting: Greeting) -> bytes:
@@ -125,7 +124,11 @@ def _misunderstood(line: bytes, error: Exception) -> Request | None:
     if isinstance(found, dict):
         op = found["op"][:_OP_CHARACTERS] if isinstance(found.get("op"), str) else ""
         identifier = found.get("id")
-        if isinstance(identifier, int | str) and len(str(identifier)) <= _ID_CHARACTERS:
+        if (
+            isinstance(identifier, int | str)
+            and not isinstance(identifier, bool)
+            and len(str(identifier)) <= _ID_CHARACTERS
+        ):
             raw_id = _encode(identifier)
     return Request(_complaint(error, "op"), op, raw_id)
 
@@ -134,9 +137,9 @@ def _complaint(error: Exception, whole: str) -> ChatError:
     """Return what was wrong, naming the field; ``whole`` is its name when the error is about everything."""
     if isinstance(error, UnicodeDecodeError):
         return ChatError(Code.BAD_UTF8, "The line is not UTF-8: it was not read.")
-    if not isinstance(error, msgspec.ValidationError):
-        return ChatError(Code.BAD_JSON, "The line is not one JSON object: it was not read.")
     words = str(error).replace("`", "")
+    if not isinstance(error, msgspec.ValidationError) or (whole == "op" and words.startswith("Expected object")):
+        return ChatError(Code.BAD_JSON, "The line is not one JSON object: it was not read.")
     if missing := re.fullmatch(r"Object missing required field (\w+).*", words):
         return ChatError(Code.BAD_FIELD, f"The field {missing[1]} is missing.", field=missing[1])
     reason, _, path = words.partition(" - at $")

@@ -25,7 +25,7 @@ from tcpchat.core.answers import (
     RoomNamed,
     UserList,
 )
-from tcpchat.core.commands import Create, Delete, Ping
+from tcpchat.core.commands import Create, Ping
 from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Notice, Refocused, RoomDeleted, User
 from tcpchat.errors import ChatError
 from tcpchat.wire.table import TABLE, WORDS
@@ -54,7 +54,8 @@ def help_lines(topic: str) -> list[str]:
     row = WORDS.get(topic.lower()) or WORDS.get(f"/{topic.lower()}")
     if row is not None:
         return [f"{row.usage}: {row.summary}"]
-    lines = ["What you type is said in the room you are in. Commands begin with a slash:"]
+    lines = [f"There is no command {topic[:32]}. These there are:"] if topic else []
+    lines += ["What you type is said in the room you are in. Commands begin with a slash:"]
     lines += [f"{row.usage}: {row.summary}" for row in TABLE if row.words]
     return [*lines, "/help COMMAND: Show one of them.", "To say something that begins with a slash, type it twice."]
 
@@ -101,10 +102,10 @@ def phrase_answer(asked: object, answer: Answer, me: str) -> list[str]:
             ]
         case RoomNamed(room) if isinstance(asked, Create):
             return [f"The room {room} is there now. Type /join {room} to enter it."]
-        case RoomNamed(room) if isinstance(asked, Delete):
-            return [f"You deleted {room}."]
         case HistoryPage(room, entries):
-            return [_logged(entry) for entry in entries] or [f"Nothing has been said in {room} yet."]
+            if not entries:
+                return [f"Nothing has been said in {room} yet."]
+            return ["This was said before, times in UTC:", *map(_logged, entries)]
         case Done() if isinstance(asked, Ping):
             return ["pong"]
         case Goodbye():

@@ -119,7 +119,7 @@ TABLE = (
         fixed={"room": HERE},
     ),
     Row(commands.Ping, "Ask for an answer.", op="ping", words=("/ping", ":ping")),
-    Row(commands.Quit, "Say goodbye and close the connection.", words=("/quit", ":quit")),
+    Row(commands.Quit, "Say goodbye and close the connection.", op="quit", words=("/quit", ":quit")),
 )
 
 OPERATIONS = {row.op: row for row in TABLE if row.op}

@@ -10,7 +10,7 @@ IAC, DONT, DO, WONT, WILL, SB, SE = 255, 254, 253, 252, 251, 250, 240
 
 _SUBNEGOTIATION = bytes((IAC, SB))
 # Whole commands of two and three bytes, which are nearly all.
-_SIMPLE = re.compile(rb"\xff(?:[\xfb-\xfe].|[\x00-\xf9\xff])", re.DOTALL)
+_SIMPLE = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xf9\xff])", re.DOTALL)
 
 
 class _State(Enum):
@@ -41,6 +41,9 @@ class TelnetFilter:
         for byte in data:
             if self._state is _State.TEXT and byte != IAC:
                 text.append(byte)
+            elif self._state is _State.COMMAND and byte < SE:  # no command: somebody's 255, for the next to refuse
+                text += bytes((IAC, byte))
+                self._state = _State.TEXT
             else:
                 self._state = _following(self._state, byte)
         return bytes(text)

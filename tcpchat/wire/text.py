@@ -36,7 +36,6 @@ _ELSEWHERE = TextEncoder(current=False)
 class TextCodec:
     """One person. Until there is a name, every line that isn't a command is taken for one."""
 
-    name = "text"
     __slots__ = ("_name", "_telnet")
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ def test_endpoints_replace_the_default_port_but_not_one_that_is_asked_for() -> N
     assert given.endpoints == ("unix:/a", "tcp:1")
     assert given.port is None
     assert settings("--endpoint", "tcp:1", "--port", "2").port == 2
-    assert settings("--endpoint", "tcp:1", PORT="2").port == 2
+    assert settings("--endpoint", "tcp:1", PORT="2").port is None
 
 
 def test_the_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,12 @@ COMMANDS = st.sampled_from(
 TEXTS = st.text().map(str.encode)
 
 
+def test_a_byte_255_that_begins_no_command_is_left_to_be_refused() -> None:
+    assert TelnetFilter().feed(b"hello \xff\nsecond line\n") == b"hello \xff\nsecond line\n"
+    telnet = TelnetFilter()
+    assert telnet.feed(b"hello \xff") + telnet.feed(b"\n") == b"hello \xff\n"
+
+
 @given(st.lists(st.one_of(COMMANDS, TEXTS)), st.lists(st.integers(0, 200)))
 def test_what_is_left_is_the_text_however_it_is_cut(parts: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(parts)
