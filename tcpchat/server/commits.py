@@ -171,7 +171,8 @@ class GroupCommit:
             if batch is None:
                 break
             outcome = self._commit([change for change, _ in batch])
-            self._purging += [supply.room for supply in outcome.supplies if isinstance(supply, Deleted)]
+            settled = [*outcome.late, *outcome.supplies]
+            self._purging += [change.room for change in settled if isinstance(change, Deleted)]
             self._reactor.callFromThread(self._finished, batch, outcome)
         self._store.close()
         self._reactor.callFromThread(self._stopped.callback, None)

@@ -235,3 +235,13 @@ def test_a_deleted_room_is_removed_in_parts_between_batches(desk: Desk) -> None:
     desk.clock.advance(1)
     desk.commit()
     assert len(desk.log.purges) == 3
+
+
+def test_a_deletion_that_comes_to_light_late_is_purged_too(desk: Desk) -> None:
+    desk.log.late = [Deleted(RoomId(6), "tea")]
+    desk.say("a")
+    desk.clock.advance(0)
+    desk.commit()
+    for _ in range(1 + 3):
+        assert desk.log.begun.acquire(timeout=PATIENCE)
+    assert {room for room, _ in desk.log.purges} == {6}
