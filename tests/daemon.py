@@ -5,6 +5,7 @@ Every wait is bounded by `PATIENCE_SECONDS`, and says what was seen instead when
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -41,7 +42,16 @@ T = TypeVar("T")
 
 def tool(name: str) -> str:
     """Return the path of a program that a test needs."""
-    return shutil.which(name) or lacking(f"{name} is not installed")
+    path = shutil.which(name) or lacking(f"{name} is not installed")
+    if name == "nc" and "OpenBSD" not in _help_of(path):  # the other one knows no -N and no -U
+        lacking("nc is not OpenBSD's (Debian: apt install netcat-openbsd)")
+    return path
+
+
+@functools.cache
+def _help_of(program: str) -> str:
+    shown = subprocess.run([program, "-h"], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    return shown.stdout + shown.stderr
 
 
 def lacking(reason: str) -> NoReturn:
