@@ -151,7 +151,10 @@ class GroupCommit:
             except Exception:
                 self._log.failure("the author of a committed change could not be told")
         for _, waiter in batch:
-            waiter.release()
+            try:
+                waiter.release()
+            except Exception:
+                self._log.failure("what was gathered for an author could not be sent")
         # Only now, and after another look at the sockets: what was just delivered is being answered. Sending the next
         # batch before the delivery would overlap the two, but under load it makes batches several times smaller.
         self._schedule()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
 from twisted.logger import Logger
@@ -21,6 +23,8 @@ from tcpchat.wire.text import TextCodec
 
 # Who speaks in lines. The others get one answer, or none, and never reach the chat.
 _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
+
+_EMPTY_LINES = re.compile(rb"\n(?:\r?\n)+")
 
 _PAGE = b"There is no page here. This is a chat server: speak to it with telnet or nc.\n"
 _FAREWELLS = {
@@ -90,7 +94,11 @@ class ChatProtocol(LineSplitter):
             data, self._first_bytes = self._first_bytes, b""
             self._recognise(speaker)
         if self._connection is not None and not self._input_ended:
-            super().dataReceived(self._connection.codec.strip(data))
+            data = self._connection.codec.strip(data)
+            if b"\n\n" in data or b"\n\r\n" in data:
+                # Nobody answers an empty line, so that a peer which has gone would not be noticed while many wait.
+                data = _EMPTY_LINES.sub(b"\n\n", data)
+            super().dataReceived(data)
             self._check_end()
 
     def lineReceived(self, line: bytes) -> None:
@@ -139,7 +147,9 @@ class ChatProtocol(LineSplitter):
             self._reason = reason.getErrorMessage()
         self._outbox.lost()
         # No more than it could have sent at once if it had stayed: whoever has gone is slowed by nothing.
-        if self._pace is not None:
+        if self._pace is not None and self.line_mode:
+            *lines, self._buffer = self._buffer.split(b"\n")
+            self._lines.extend(lines)
             while len(self._lines) > self._limits.command_burst:
                 self._lines.pop()
         self._end_input(complete=clean)

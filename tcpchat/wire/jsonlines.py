@@ -114,7 +114,7 @@ def _decode_data(decoder: msgspec.json.Decoder[Command], data: bytes) -> Command
 
 def _misunderstood(line: bytes, error: Exception) -> Request | None:
     """Return the complaint about a line that is no request, with its op and id as far as they can be read."""
-    if not line.strip():
+    if not line:
         return None
     op, raw_id = "", b""
     try:

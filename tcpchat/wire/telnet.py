@@ -38,10 +38,20 @@ class TelnetFilter:
             if IAC not in data:
                 return data
         text = bytearray()
-        for byte in data:
-            if self._state is _State.TEXT and byte != IAC:
-                text.append(byte)
-            elif self._state is _State.COMMAND and byte < SE:  # no command: somebody's 255, for the next to refuse
+        position = 0
+        while position < len(data):
+            if self._state in (_State.TEXT, _State.SUBNEGOTIATION):
+                # Up to the next IAC in one step.
+                found = data.find(IAC, position)
+                end = len(data) if found < 0 else found
+                if self._state is _State.TEXT:
+                    text += data[position:end]
+                position = end
+                if end == len(data):
+                    break
+            byte = data[position]
+            position += 1
+            if self._state is _State.COMMAND and byte < SE:  # no command: somebody's 255, for the next to refuse
                 text += bytes((IAC, byte))
                 self._state = _State.TEXT
             else:

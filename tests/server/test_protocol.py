@@ -512,3 +512,28 @@ def test_a_peer_that_breaks_off_while_its_answers_wait_leaves_no_ghost(half_clos
     house.settle()
     assert house.hub.users.get("nina") is None
     assert len(house.factory.connections) == 0
+
+
+@pytest.mark.parametrize("blank", [b"\n", b"\r\n", b"\xff\xf1\n"])
+def test_many_empty_lines_keep_nobody(blank: bytes) -> None:
+    house = House(Limits(command_burst=5, commands_per_second=1))
+    nina = Terminal(house, "nina")
+    nina.transport.receive(blank * 20_000)
+    nina.transport.end()
+    house.clock.advance(5)
+    assert house.hub.users.get("nina") is None
+    assert nina.transport.closed
+
+
+def test_what_came_while_waiting_counts_no_more_than_a_burst_after_a_break() -> None:
+    house = House(Limits(command_burst=5, commands_per_second=1))
+    nina = Script(house, "nina")
+    nina.enter("lobby")
+    for _ in range(10):
+        nina.say("lobby", "one by one")
+    nina.transport.receive(b'{"op":"say","data":{"room":"lobby","text":"x"}}\n' * 1_000)
+    nina.transport.end()
+    nina.transport.tear()
+    house.settle()
+    assert len(house.store.logs[LOBBY_ID]) <= 10
+    assert house.hub.users.get("nina") is None
