@@ -95,7 +95,7 @@ class GroupCommit:
     def submit(self, change: Change, waiter: Waiter) -> None:
         """Put a change into the next batch; ``waiter`` is told what it gave, or a `ChatError`.
 
-        When more text is waiting than ``uncommitted_bytes``, that is ``busy``, at once.
+        When more is waiting than ``uncommitted_bytes``, that is ``busy``, at once.
         """
         if self._bytes > self._limits.uncommitted_bytes:
             waiter.done(
@@ -122,7 +122,9 @@ class GroupCommit:
         """Have a batch sent, in the reactor's next turn at the soonest: all that arrived in this one shares it."""
         if self._gathering and not self._busy and not self._scheduled:
             self._scheduled = True
-            self._reactor.callLater(max(0.0, self._due - self._reactor.seconds()), self._send)
+            # The reactor's clock is the machine's: set back by an hour, it must not make anybody wait for an hour.
+            pause = min(_BATCH_SECONDS, max(0.0, self._due - self._reactor.seconds()))
+            self._reactor.callLater(pause, self._send)
 
     def _send(self) -> None:
         self._scheduled = False

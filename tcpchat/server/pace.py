@@ -11,7 +11,7 @@ _WHOLE = 1 - 1e-6
 
 
 class Pace:
-    """Lets a burst through at once, and then so many commands a second. ``seconds`` is a monotonic clock."""
+    """Lets a burst through at once, and then so many commands a second. ``seconds`` is the reactor's clock."""
 
     __slots__ = ("_burst", "_rate", "_seconds", "_tokens", "_updated")
 
@@ -25,7 +25,8 @@ class Pace:
     def take(self) -> float:
         """Take one token and return 0, or return the seconds until there is one."""
         now = self._seconds()
-        self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate)
+        elapsed = max(0.0, now - self._updated)  # the clock may have been set back
+        self._tokens = min(self._burst, self._tokens + elapsed * self._rate)
         self._updated = now
         if self._tokens < _WHOLE:
             return (1 - self._tokens) / self._rate

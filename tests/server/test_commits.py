@@ -245,3 +245,15 @@ def test_a_deletion_that_comes_to_light_late_is_purged_too(desk: Desk) -> None:
     for _ in range(1 + 3):
         assert desk.log.begun.acquire(timeout=PATIENCE)
     assert {room for room, _ in desk.log.purges} == {6}
+
+
+def test_a_clock_that_is_set_back_stops_nothing(desk: Desk) -> None:
+    desk.clock.advance(3600)
+    desk.say("a")
+    desk.clock.advance(0)
+    desk.commit()
+    desk.clock.rightNow -= 3600
+    desk.say("b")
+    desk.clock.advance(0.002)
+    desk.commit()
+    assert [texts(batch) for batch in desk.log.batches] == [["a"], ["b"]]
