@@ -7,6 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cache
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
@@ -15,8 +17,8 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from tcpchat.core.entries import Draft, Entry, RoomId, RoomRecord, Seq
 from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Result
 from tcpchat.errors import ChatError, Code
-from tcpchat.store.bulk import BulkStatement
 from tcpchat.store.database import HeldElsewhere, hold, release
+from tcpchat.store.driver import DriverStatement, driver_cursor
 from tcpchat.store.schema import batches, entries, rooms
 
 # Until several daemons share a log there is one node.
@@ -50,25 +52,22 @@ class LogWriter:
         self._connection: Connection | None = None
         self._number = 0
         self._unresolved: Sequence[Change] = ()
-        self._advance = BulkStatement(
+        self._advance = DriverStatement(
             update(rooms)
             .where(rooms.c.id == bindparam("room"), rooms.c.deleted.is_(None))
             .values(head=rooms.c.head + bindparam("count")),
             ("room", "count"),
             engine,
         )
-        self._insert = BulkStatement(insert(entries), entries.c.keys(), engine)
-        self._mark = BulkStatement(
+        self._insert = DriverStatement(insert(entries), entries.c.keys(), engine)
+        self._mark = DriverStatement(
             update(batches)
             .where(batches.c.node == bindparam("this_node"))
             .values(number=bindparam("this_number"), heads=bindparam("these_heads")),
             ("this_node", "this_number", "these_heads"),
             engine,
         )
-        # Built once: building it takes as long as running it, and it is run for every batch.
-        self._heads = select(rooms.c.id, rooms.c.head).where(
-            rooms.c.id.in_(bindparam("ids", expanding=True)), rooms.c.deleted.is_(None)
-        )
+        self._heads = cache(self._compile_heads)
 
     def commit(self, changes: Sequence[Change]) -> Outcome:
         """Commit ``changes`` in their order, in one transaction where a database allows it. Never raises.
@@ -148,7 +147,7 @@ class LogWriter:
                 late += [change for change in settled if not isinstance(change, ChatError)]
                 self._number += 1
                 self._unresolved = changes
-                heads = self._write(connection, changes)
+                results = self._write(connection, changes)
             except _BAD_DATA:
                 self._unresolved = ()
                 raise
@@ -159,7 +158,7 @@ class LogWriter:
                 self._sleep(delay)
             else:
                 self._unresolved = ()
-                return _supplies(changes, heads)
+                return results
         raise AssertionError("the last turn of the loop returns or raises")
 
     def _is_lost(self, connection: Connection | None, error: Exception) -> bool:
@@ -177,47 +176,58 @@ class LogWriter:
         if row.number != self._number:
             return []
         heads = {RoomId(int(room)): int(head) for room, head in json.loads(row.heads).items()}
-        return _supplies(self._unresolved, heads)
+        return _results(self._unresolved, heads)
 
-    def _write(self, connection: Connection, changes: Sequence[Change]) -> Heads:
-        """Write one batch and commit it; return the head that each of its rooms has reached."""
+    def _write(self, connection: Connection, changes: Sequence[Change]) -> list[Result]:
+        """Write one batch and commit it; return what each change gave."""
         with connection.begin():
             if isinstance(changes[0], DeleteRoom):
                 self._delete(connection, changes[0])
             self._create(connection, changes)
-            heads = self._append(connection, [change.draft for change in changes if isinstance(change, Append)])
-            self._mark.run(connection, [(NODE, self._number, json.dumps(heads))])
-        return heads
+            with driver_cursor(connection) as cursor:
+                heads = self._take_numbers(cursor, changes)
+                results = _results(changes, heads)
+                rows = [_row(result.seq, result.draft) for result in results if type(result) is Entry]
+                if rows:
+                    self._insert.run(cursor, rows)
+                self._mark.run(cursor, [(NODE, self._number, json.dumps(heads))])
+        return results
 
     def _create(self, connection: Connection, changes: Sequence[Change]) -> None:
         """Insert the rooms that aren't there. Several changes may bring the same one, in one batch or in many."""
-        wanted = {change.record.id: change.record for change in changes if isinstance(change, CreateRoom)}
-        wanted |= {change.opens.id: change.opens for change in changes if isinstance(change, Append) and change.opens}
+        wanted: dict[RoomId, RoomRecord] = {}
+        for change in changes:
+            if type(change) is Append:
+                if change.opens is not None:
+                    wanted[change.opens.id] = change.opens
+            elif type(change) is CreateRoom:
+                wanted[change.record.id] = change.record
         if wanted:
             known = connection.execute(select(rooms.c.id).where(rooms.c.id.in_(sorted(wanted)))).scalars().all()
             absent = [room_row(record) for room, record in wanted.items() if room not in known]
             if absent:
                 connection.execute(insert(rooms), absent)
 
-    def _append(self, connection: Connection, drafts: Sequence[Draft]) -> Heads:
-        """Take the numbers and insert the rows. Rooms go in the order of their ids, so that nodes can't deadlock."""
-        if not drafts:
+    def _take_numbers(self, cursor: Any, changes: Sequence[Change]) -> Heads:
+        """Advance the heads of the rooms that are appended to, and return them; a deleted room has none.
+
+        Rooms go in the order of their ids, so that nodes can't deadlock.
+        """
+        counts = sorted(_counts(changes).items())
+        if not counts:
             return {}
-        counts = Counter(draft.room for draft in drafts)
-        ids = sorted(counts)
-        self._advance.run(connection, [(room, counts[room]) for room in ids])
-        heads = {RoomId(room): head for room, head in connection.execute(self._heads, {"ids": ids})}
-        following = {room: head - counts[room] for room, head in heads.items()}
-        rows = []
-        for draft in drafts:
-            if draft.room in following:
-                following[draft.room] = seq = following[draft.room] + 1
-                rows.append(
-                    (draft.room, seq, draft.at, draft.author, draft.name, draft.color, int(draft.kind), draft.text)
-                )
-        if rows:
-            self._insert.run(connection, rows)
-        return heads
+        self._advance.run(cursor, counts)
+        ids = [room for room, _ in counts]
+        places = 1 << (len(ids) - 1).bit_length()
+        return dict(self._heads(places).fetch(cursor, ids + ids[-1:] * (places - len(ids))))
+
+    def _compile_heads(self, places: int) -> DriverStatement:
+        """Return what reads the heads of so many rooms. Only powers of two are asked for, so that there are few."""
+        names = [f"room{place}" for place in range(places)]
+        wanted = rooms.c.id.in_([bindparam(name) for name in names])
+        return DriverStatement(
+            select(rooms.c.id, rooms.c.head).where(wanted, rooms.c.deleted.is_(None)), names, self._engine
+        )
 
     def _delete(self, connection: Connection, change: DeleteRoom) -> None:
         gone = update(rooms).where(rooms.c.id == change.room)
@@ -266,26 +276,33 @@ def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
         yield changes[start:] if start else changes
 
 
-def _supplies(changes: Sequence[Change], heads: Heads) -> list[Result]:
+def _counts(changes: Sequence[Change]) -> Counter[RoomId]:
+    return Counter([change.draft.room for change in changes if type(change) is Append])
+
+
+def _results(changes: Sequence[Change], heads: Heads) -> list[Result]:
     """Return what each of the committed ``changes`` gave, counting up to ``heads``."""
-    following = dict(heads)
+    counts = _counts(changes)
+    last = {room: head - counts[room] for room, head in heads.items()}
+    results: list[Result] = []
     for change in changes:
-        if isinstance(change, Append) and change.draft.room in following:
-            following[change.draft.room] -= 1
-    supplies: list[Result] = []
-    for change in changes:
-        match change:
-            case Append(draft):
-                if draft.room not in following:
-                    supplies.append(ChatError(Code.NO_SUCH_ROOM, "The room was deleted."))
-                    continue
-                following[draft.room] = seq = following[draft.room] + 1
-                supplies.append(Entry(Seq(seq), draft))
-            case CreateRoom(record):
-                supplies.append(record)
-            case DeleteRoom(room, label):
-                supplies.append(Deleted(room, label))
-    return supplies
+        if type(change) is Append:
+            draft = change.draft
+            if draft.room in last:
+                last[draft.room] = seq = last[draft.room] + 1
+                results.append(Entry(Seq(seq), draft))
+            else:
+                results.append(ChatError(Code.NO_SUCH_ROOM, "The room was deleted."))
+        elif type(change) is CreateRoom:
+            results.append(change.record)
+        elif type(change) is DeleteRoom:
+            results.append(Deleted(change.room, change.label))
+    return results
+
+
+def _row(seq: Seq, draft: Draft) -> tuple[Any, ...]:
+    """Return an entry as a row, its values in the order of the table's columns."""
+    return draft.room, seq, draft.at, draft.author, draft.name, draft.color, int(draft.kind), draft.text
 
 
 def _refused(change: Change, error: Exception) -> ChatError:

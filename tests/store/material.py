@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -174,11 +175,11 @@ class Store:
         """Let ``act`` be done once, before the writer's next statement with that ``beginning``."""
         pending = [act]
 
-        def before(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
-            if pending and statement.startswith(beginning):
+        def before(statement: object) -> None:
+            if pending and str(statement).startswith(beginning):
                 pending.pop()()
 
-        event.listen(self.writing, "before_cursor_execute", before)
+        event.listen(self.writing, "begin", lambda connection: _listen(connection.connection.dbapi_connection, before))
 
     def close(self) -> None:
         """Close the writer."""
@@ -201,3 +202,23 @@ def read(
     """Read a page, as a reader's thread does."""
     with connection.begin():
         return read_page(connection, ReadPage(where, Seq(first), Seq(last), newest), size)
+
+
+def _listen(dbapi: Any, before: Callable[[object], None]) -> None:
+    """Let the driver itself tell each statement before it runs it."""
+
+    class Told:
+        def execute(self, statement: object, *rest: Any, **more: Any) -> Any:
+            before(statement)
+            return super().execute(statement, *rest, **more)  # type: ignore[misc]
+
+        def executemany(self, statement: object, *rest: Any, **more: Any) -> Any:
+            before(statement)
+            return super().executemany(statement, *rest, **more)  # type: ignore[misc]
+
+    if isinstance(dbapi, sqlite3.Connection):
+        dbapi.set_trace_callback(before)
+    elif hasattr(dbapi, "cursor_factory"):  # psycopg
+        dbapi.cursor_factory = type("ToldCursor", (Told, dbapi.cursor_factory), {})
+    else:  # PyMySQL
+        dbapi.cursorclass = type("ToldCursor", (Told, dbapi.cursorclass), {})
