@@ -69,13 +69,14 @@ class MemoryStore:
         batch, self._changes = self._changes, []
         results = [self._apply(change) for change, _ in batch]
         committed: list[Committed] = [result for result in results if not isinstance(result, ChatError)]
-        for _, waiter in batch:
-            waiter.hold()
+        correspondents = dict.fromkeys(waiter.connection for _, waiter in batch)
+        for correspondent in correspondents:
+            correspondent.hold()
         self.hub.commit(committed)
         for (_, waiter), result in zip(batch, results, strict=True):
             waiter.done(result)
-        for _, waiter in batch:
-            waiter.release()
+        for correspondent in correspondents:
+            correspondent.release()
 
     def read(self) -> None:
         """Answer every page asked for."""

@@ -48,7 +48,7 @@ class Chat:
     def person(self, session: Session) -> Person:
         """Return who is speaking, or raise ``not-logged-in``."""
         if session.person is None:
-            raise ChatError(Code.NOT_LOGGED_IN, "You are not logged in: choose a name first.")
+            raise not_logged_in()
         return session.person
 
     def room(self, session: Session, name: str) -> Room:
@@ -64,6 +64,11 @@ class Chat:
         if room.id not in session.rooms:
             raise ChatError(Code.NOT_IN_ROOM, f"You are not in {room.label}: join it first.", room=room.label)
         return room
+
+
+def not_logged_in() -> ChatError:
+    """Return the refusal of who has no name yet."""
+    return ChatError(Code.NOT_LOGGED_IN, "You are not logged in: choose a name first.")
 
 
 def _no_room(name: str) -> ChatError:

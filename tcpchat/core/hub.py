@@ -7,7 +7,7 @@ from typing import Any
 
 from tcpchat.core import catalogue, commands, history, membership, speech
 from tcpchat.core.answers import Answer
-from tcpchat.core.chat import Chat
+from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import Entry, RoomRecord
 from tcpchat.core.requests import Committed, Deleted, Request, Supply
@@ -62,8 +62,8 @@ class Hub:
         The result of a request comes back as ``supply``, with the same command: session, permission and
         state are looked at afresh then. Raises `ChatError` for everything that is refused.
         """
-        if command.needs_login:
-            self._chat.person(session)
+        if session.person is None and command.needs_login:
+            raise not_logged_in()
         outcome = HANDLERS[type(command)](self._chat, session, command, supply)
         if not command.pipelined:
             self._chat.audience.flush()  # who came and went; what is said is flushed with its commit

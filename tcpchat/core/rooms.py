@@ -14,6 +14,8 @@ class Rooms:
 
     def __init__(self) -> None:
         self._named: dict[Key, Room] = {}
+        # By the very spelling too: folding takes time, and a program spells a room as it is called.
+        self._spelled: dict[str, Room] = {}
         self._logs: dict[RoomId, Room | Direct] = {}
 
     def __len__(self) -> int:
@@ -24,7 +26,7 @@ class Rooms:
 
     def get(self, name: str) -> Room | None:
         """Return the public room called ``name``, in whatever spelling."""
-        return self._named.get(fold(name))
+        return self._spelled.get(name) or self._named.get(fold(name))
 
     def log(self, room: RoomId) -> Room | Direct | None:
         """Return the open log with this id."""
@@ -33,11 +35,13 @@ class Rooms:
     def add(self, room: Room) -> None:
         """Register a room whose name is free."""
         self._named[fold(room.label)] = room
+        self._spelled[room.label] = room
         self._logs[room.id] = room
 
     def remove(self, room: Room) -> None:
         """Forget a deleted room."""
         del self._named[fold(room.label)]
+        del self._spelled[room.label]
         del self._logs[room.id]
 
     def add_direct(self, direct: Direct) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from twisted.logger import Logger
 
 from tcpchat.core.entries import RoomId
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Append, Change, Committed, Deleted, Supply
+from tcpchat.core.requests import Change, Committed, Deleted, Supply
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.log import Outcome
 
@@ -42,17 +43,40 @@ class Log(Protocol):
         """Let go of the database."""
 
 
-class Waiter(Protocol):
-    """Who waits for the result of a request."""
+class Correspondent(Protocol):
+    """Whom the results of several changes of a batch go to."""
 
     def hold(self) -> None:
         """A batch is about to be told: gather what is written until `release`, so that it is one write."""
 
-    def done(self, supply: Supply) -> None:
-        """Take the result, or a `ChatError`."""
-
     def release(self) -> None:
         """The batch has been told."""
+
+
+class Waiter(Protocol):
+    """What waits for the result of one request. ``size`` in bytes counts against what may be uncommitted."""
+
+    @property
+    def connection(self) -> Correspondent:
+        """Whom the answer goes to."""
+
+    @property
+    def size(self) -> int:
+        """What the request weighs."""
+
+    def done(self, supply: Supply) -> None:
+        """Take the result, or a `ChatError`. Between `hold` and `release`, if it comes with a batch."""
+
+
+class _Batch:
+    """Changes that are committed together, and what waits for each."""
+
+    __slots__ = ("changes", "size", "waiters")
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.waiters: list[Waiter] = []
+        self.size = 0
 
 
 class ReactorThreads(IReactorTime, IReactorFromThreads):
@@ -78,12 +102,13 @@ class GroupCommit:
         self._reactor = reactor
         self._limits = limits
         self._on_commit = on_commit
-        self._gathering: list[tuple[Change, Waiter]] = []
-        self._bytes = 0
+        # The last one takes what is submitted; the others are full.
+        self._gathering = deque([_Batch()])
+        self._size = 0
         self._busy = False
         self._scheduled = False
         self._due = 0.0
-        self._batches: queue.SimpleQueue[list[tuple[Change, Waiter]] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
         self._purging: list[RoomId] = []
         self._stopped: Deferred[None] = Deferred()
 
@@ -97,30 +122,33 @@ class GroupCommit:
 
         When more is waiting than ``uncommitted_bytes``, that is ``busy``, at once.
         """
-        if self._bytes > self._limits.uncommitted_bytes:
+        if self._size > self._limits.uncommitted_bytes:
             waiter.done(
                 ChatError(Code.BUSY, "The server is busy, and this was not sent. Please try again in a moment.")
             )
             return
-        self._bytes += self._size(change)
-        self._gathering.append((change, waiter))
-        self._schedule()
+        batch = self._gathering[-1]
+        if len(batch.changes) == _BATCH_CHANGES:
+            batch = _Batch()
+            self._gathering.append(batch)
+        size = waiter.size
+        self._size += size
+        batch.size += size
+        batch.changes.append(change)
+        batch.waiters.append(waiter)
+        if not self._busy and not self._scheduled:
+            self._schedule()
 
     def stop(self) -> Deferred[None]:
         """End the thread after what was submitted; fires when it has let go of the database."""
-        if self._gathering:
-            self._batches.put(self._gathering)
-            self._gathering = []
+        while self._gathering[0].changes:
+            self._batches.put(self._take())
         self._batches.put(None)
         return self._stopped
 
-    def _size(self, change: Change) -> int:
-        text = len(change.draft.text) if isinstance(change, Append) else 0
-        return text + self._limits.change_overhead_bytes
-
     def _schedule(self) -> None:
         """Have a batch sent, in the reactor's next turn at the soonest: all that arrived in this one shares it."""
-        if self._gathering and not self._busy and not self._scheduled:
+        if self._gathering[0].changes and not self._busy and not self._scheduled:
             self._scheduled = True
             # The reactor's clock is the machine's: set back by an hour, it must not make anybody wait for an hour.
             pause = min(_BATCH_SECONDS, max(0.0, self._due - self._reactor.seconds()))
@@ -128,33 +156,39 @@ class GroupCommit:
 
     def _send(self) -> None:
         self._scheduled = False
-        if self._gathering and not self._busy:
+        if self._gathering[0].changes and not self._busy:
             self._busy = True
             self._due = self._reactor.seconds() + _BATCH_SECONDS
-            batch = self._gathering[:_BATCH_CHANGES]
-            del self._gathering[:_BATCH_CHANGES]
-            self._batches.put(batch)
+            self._batches.put(self._take())
 
-    def _finished(self, batch: list[tuple[Change, Waiter]], outcome: Outcome) -> None:
+    def _take(self) -> _Batch:
+        """Return the oldest batch, which is not empty."""
+        batch = self._gathering.popleft()
+        if not self._gathering:
+            self._gathering.append(_Batch())
+        return batch
+
+    def _finished(self, batch: _Batch, outcome: Outcome) -> None:
         self._busy = False
-        self._bytes -= sum(self._size(change) for change, _ in batch)
+        self._size -= batch.size
         committed: list[Committed] = list(outcome.late)
         committed += [supply for supply in outcome.supplies if not isinstance(supply, ChatError)]
-        for _, waiter in batch:
-            waiter.hold()
+        correspondents = dict.fromkeys([waiter.connection for waiter in batch.waiters])
+        for correspondent in correspondents:
+            correspondent.hold()
         # What is committed is committed: a fault in telling one must not keep the others from hearing.
         try:
             self._on_commit(committed)
         except Exception:
             self._log.failure("a committed batch could not be delivered")
-        for (_, waiter), supply in zip(batch, outcome.supplies, strict=True):
+        for waiter, supply in zip(batch.waiters, outcome.supplies, strict=True):
             try:
                 waiter.done(supply)
             except Exception:
                 self._log.failure("the author of a committed change could not be told")
-        for _, waiter in batch:
+        for correspondent in correspondents:
             try:
-                waiter.release()
+                correspondent.release()
             except Exception:
                 self._log.failure("what was gathered for an author could not be sent")
         # Only now, and after another look at the sockets: what was just delivered is being answered. Sending the next
@@ -175,7 +209,7 @@ class GroupCommit:
                 continue
             if batch is None:
                 break
-            outcome = self._commit([change for change, _ in batch])
+            outcome = self._commit(batch.changes)
             settled = [*outcome.late, *outcome.supplies]
             self._purging += [change.room for change in settled if isinstance(change, Deleted)]
             self._reactor.callFromThread(self._finished, batch, outcome)

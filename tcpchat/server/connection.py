@@ -6,11 +6,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from tcpchat.core.answers import Answer, Done, Goodbye
 from tcpchat.core.commands import Command, Hello, Quit
+from tcpchat.core.entries import Entry
 from tcpchat.core.events import Notice
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
@@ -19,10 +21,13 @@ from tcpchat.core.requests import Request as HubRequest
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.executor import Executor
+from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 from tcpchat.server.publisher import Publisher
 from tcpchat.wire.codec import Codec, Encoder, Request
 
+# The answer that a silent request gets.
+_UNHEARD = Done()
 # What an empty line asks for. It takes its turn, so that empty lines are no cheaper than others.
 _NOTHING = Request(Done())
 
@@ -30,43 +35,28 @@ _NOTHING = Request(Done())
 class Peer(Protocol):
     """The transport's side of a connection."""
 
-    def write(self, data: bytes) -> None:
-        """Send ``data``."""
-
     def finish(self, last: bytes) -> None:
         """Send ``last`` and close."""
 
     def proceed(self) -> None:
         """Lines may be handed over again: the connection is no longer blocked."""
 
-    @property
-    def clogged(self) -> bool:
-        """Whether the peer doesn't read its answers."""
 
+class _Slot(msgspec.Struct, gc=False):
+    """The place of one request in the order of answers, and the `Waiter` for what the hub needs to answer it.
 
-class _Slot:
-    """The place of one request in the order of answers, and the `Waiter` for what the hub needs to answer it."""
+    Every slot is answered in the end, and then nobody keeps it: the collector has nothing to find here.
+    """
 
-    __slots__ = ("answer", "connection", "pipelined", "request", "uncommitted")
-
-    def __init__(self, connection: Connection, request: Request) -> None:
-        self.connection = connection
-        self.request = request
-        self.pipelined = not isinstance(request.asks, Command) or request.asks.pipelined
-        self.answer: Answer | ChatError | None = None
-        self.uncommitted = 0
-
-    def hold(self) -> None:
-        """Gather what the connection writes."""
-        self.connection.hold()
+    connection: Connection
+    request: Request
+    pipelined: bool
+    size: int = 0
+    answer: Answer | ChatError | None = None
 
     def done(self, supply: Supply) -> None:
-        """Ask the hub again, with what it needed."""
-        self.connection.step(self, supply)
-
-    def release(self) -> None:
-        """Write what was gathered."""
-        self.connection.release()
+        """Take what the hub needed."""
+        self.connection.take(self, supply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +79,13 @@ class Connection:
 
     _log = Logger()
 
-    def __init__(self, services: Services, codec: Codec, peer: Peer, pace: Pace | None) -> None:
+    def __init__(self, services: Services, codec: Codec, peer: Peer, outbox: Outbox, pace: Pace | None) -> None:
         self.session = Session()
         self.codec = codec
         self._services = services
+        self._limits = services.limits
         self._peer = peer
+        self._outbox = outbox
         self._pace = pace
         self._slots: deque[_Slot] = deque()
         self._waiting: Request | None = None
@@ -117,14 +109,19 @@ class Connection:
     def greet(self) -> None:
         """Send what this wire says first."""
         greeting = self._services.hub.handle(self.session, Hello())
-        self._peer.write(self.codec.greet(greeting))  # type: ignore[arg-type]
+        self._outbox.write(self.codec.greet(greeting))  # type: ignore[arg-type]
 
-    def receive(self, line: bytes) -> None:
-        """Take one line, without its line end. Not to be called while ``blocked``."""
+    def receive(self, line: bytes) -> bool:
+        """Take one line, without its line end; False if the next one must wait. Not to be called while ``blocked``."""
         if self._ended:
-            return
-        self._waiting = self.codec.feed(line) or _NOTHING
-        self._advance()
+            return True
+        request = self.codec.feed(line) or _NOTHING
+        if self._pace is None and not self._must_wait(request):
+            self._start(request)
+        else:
+            self._waiting = request
+            self._advance()
+        return self._waiting is None and not self._barrier
 
     def refuse(self, error: ChatError) -> None:
         """Answer what isn't a line at all, in the order of the answers."""
@@ -154,7 +151,7 @@ class Connection:
     def notify(self, text: str, code: Code | None = None) -> bytes:
         """Return a word from the server, as this wire says it."""
         notice = Notice(text, code.value) if code else Notice(text)
-        return self.codec.encoder(current=True).encode(notice)
+        return self.codec.encoder(current=True).encode((notice,))
 
     def encoder(self, *, current: bool) -> Encoder:
         """Return how this connection's wire encodes a room's events."""
@@ -163,7 +160,7 @@ class Connection:
     def deliver(self, data: bytes) -> None:
         """Send encoded events, or answers."""
         if self._held is None:
-            self._peer.write(data)
+            self._outbox.write(data)
         else:
             self._held.append(data)
 
@@ -174,9 +171,22 @@ class Connection:
 
     def release(self) -> None:
         """Send what was gathered."""
+        self._answer()
         held, self._held = self._held, None
         if held:
-            self._peer.write(b"".join(held))
+            self._outbox.write(b"".join(held))
+        if self._waiting is not None:
+            self._unblock()
+
+    def take(self, slot: _Slot, supply: Supply) -> None:
+        """Go on with a request that has what it needed."""
+        self._uncommitted -= slot.size
+        slot.size = 0
+        if slot.request.silent and type(supply) is Entry:
+            slot.answer = _UNHEARD
+            self._settled(slot)
+        else:
+            self._step(slot, supply)
 
     def _advance(self) -> None:
         """Start the waiting request if its turn has come."""
@@ -191,14 +201,15 @@ class Connection:
         self._start(request)
 
     def _must_wait(self, request: Request) -> bool:
-        if self._peer.clogged and not isinstance(request.asks, Quit):
+        if self._outbox.clogged and not isinstance(request.asks, Quit):
             return True  # who doesn't read its answers gets no more of them
         if not self._slots:
             return False
-        if isinstance(request.asks, Command) and not request.asks.pipelined:
-            return True
-        limits = self._services.limits
-        return len(self._slots) >= limits.pipelined_requests or self._uncommitted > limits.uncommitted_connection_bytes
+        return (
+            not _is_pipelined(request)
+            or len(self._slots) >= self._limits.pipelined_requests
+            or self._uncommitted > self._limits.uncommitted_connection_bytes
+        )
 
     def _resume(self) -> None:
         """The pause for a too fast peer is over."""
@@ -207,20 +218,19 @@ class Connection:
         self._unblock()
 
     def _start(self, request: Request) -> None:
-        slot = _Slot(self, request)
+        slot = _Slot(self, request, _is_pipelined(request))
         self._slots.append(slot)
         if isinstance(request.asks, Command):
             self._barrier = not slot.pipelined
-            self.step(slot)
+            self._step(slot)
         else:
-            self._settle(slot, request.asks)
+            slot.answer = request.asks
+            self._settled(slot)
 
-    def step(self, slot: _Slot, supply: Supply | None = None) -> None:
-        """Ask the hub, perform what it needs, and ask it again with the result."""
+    def _step(self, slot: _Slot, supply: Supply | None = None) -> None:
+        """Ask the hub, and perform what it needs: it will be asked again with the result."""
         command = slot.request.asks
         assert isinstance(command, Command)
-        self._uncommitted -= slot.uncommitted
-        slot.uncommitted = 0
         try:
             outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
         except ChatError as error:
@@ -229,33 +239,50 @@ class Connection:
             self._log.failure("a command failed: {command}", command=type(command).__name__)
             outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
         if not isinstance(outcome, HubRequest):
-            self._settle(slot, outcome)
+            slot.answer = outcome
+            self._settled(slot)
             return
-        if isinstance(outcome, Append):
-            slot.uncommitted = len(outcome.draft.text) + self._services.limits.change_overhead_bytes
-            self._uncommitted += slot.uncommitted
+        if type(outcome) is Append:
+            slot.size = len(outcome.draft.text) + self._limits.change_overhead_bytes
+            self._uncommitted += slot.size
         self._services.executor.perform(outcome, slot)
 
-    def _settle(self, slot: _Slot, answer: Answer | ChatError) -> None:
-        """Note an answer, and send all those whose turn has come."""
-        slot.answer = answer
+    def _settled(self, slot: _Slot) -> None:
+        """See to an answer, at once, unless more of a batch's answers come: then with them."""
+        if slot.pipelined and self._held is not None:
+            return
         if not slot.pipelined:
             self._barrier = False
-        replies = b""
-        while self._slots and (ready := self._slots[0].answer) is not None:
-            replies += self.codec.reply(self._slots.popleft().request, ready)
-        # A failed farewell is one all the same: nobody may stay behind as a ghost.
-        if isinstance(answer, Goodbye) or isinstance(slot.request.asks, Quit):
-            self._ended = True
-            self._services.publisher.detach(self.session)
-            self.release()
-            self._peer.finish(replies)
-        elif replies:
-            self.deliver(replies)
+        self._answer()
         if not slot.pipelined or self._waiting is not None:
             self._unblock()
+
+    def _answer(self) -> None:
+        """Send all the answers whose turn has come."""
+        slots = self._slots
+        replies: list[bytes] = []
+        while slots and (answer := slots[0].answer) is not None:
+            request = slots.popleft().request
+            if answer is not _UNHEARD and (reply := self.codec.reply(request, answer)):
+                replies.append(reply)
+            # A failed farewell is one all the same: nobody may stay behind as a ghost.
+            if isinstance(answer, Goodbye) or isinstance(request.asks, Quit):
+                self._farewell(b"".join(replies))
+                return
+        if replies:
+            self.deliver(b"".join(replies))
+
+    def _farewell(self, last: bytes) -> None:
+        self._ended = True
+        self._services.publisher.detach(self.session)
+        held, self._held = self._held, None
+        self._peer.finish(b"".join([*(held or ()), last]))
 
     def _unblock(self) -> None:
         self._advance()
         if not self.blocked:
             self._peer.proceed()
+
+
+def _is_pipelined(request: Request) -> bool:
+    return request.asks.pipelined if isinstance(request.asks, Command) else True

@@ -15,7 +15,8 @@ from tcpchat.core.limits import Limits
 class Outbox:
     """The writing side of a connection. ``overrun`` is called once when a peer is too far behind.
 
-    ``drained`` is called when it has caught up.
+    ``clogged`` is whether the peer doesn't read what it is sent; ``drained`` is called when it has caught up.
+    ``finished`` is whether the last word has been said.
 
     The transport says when its own buffer is full; what is written after that is counted against
     ``unread_bytes`` until it says that it has drained.
@@ -35,29 +36,20 @@ class Outbox:
         self._limits = limits
         self._overrun = overrun
         self._drained = drained
-        self._unread = -1  # not paused
+        self.clogged = False
+        self.finished = False
+        self._unread = 0
         self._overrun_told = False
-        self._finished = False
         self._abort: IDelayedCall | None = None
         transport.registerProducer(self, True)
 
-    @property
-    def finished(self) -> bool:
-        """Whether the last word has been said."""
-        return self._finished
-
-    @property
-    def clogged(self) -> bool:
-        """Whether the peer doesn't read what it is sent; ``drained`` is called when it has."""
-        return self._unread >= 0 and not self._finished
-
     def write(self, data: bytes) -> None:
         """Send ``data``, unless the last word has been said."""
-        if self._finished:
+        if self.finished:
             return
-        paused = self._unread >= 0
+        clogged = self.clogged
         self._transport.write(data)
-        if paused:
+        if clogged:
             self._unread += len(data)
             if self._unread > self._limits.unread_bytes and not self._overrun_told:
                 self._overrun_told = True
@@ -70,11 +62,12 @@ class Outbox:
         A peer that doesn't take the rest within ``drain_seconds``, or doesn't close in turn within
         ``linger_seconds`` after it, is cut off.
         """
-        if self._finished:
+        if self.finished:
             return
         if last:
             self._transport.write(last)
-        self._finished = True
+        self.finished = True
+        self.clogged = False
         self._transport.unregisterProducer()
         self._abort = self._clock.callLater(self._limits.drain_seconds, self._transport.abortConnection)
         # Closing a socket with unread input would make the kernel reset it, and the peer would lose the last
@@ -91,17 +84,20 @@ class Outbox:
 
     def lost(self) -> None:
         """The connection is gone."""
-        self._finished = True
+        self.finished = True
+        self.clogged = False
         if self._abort is not None and self._abort.active():
             self._abort.cancel()
 
     def pauseProducing(self) -> None:
         """The peer reads more slowly than we write. The transport says so again at every write until it drains."""
-        self._unread = max(self._unread, 0)
+        if not self.clogged:
+            self.clogged = not self.finished
+            self._unread = 0
 
     def resumeProducing(self) -> None:
         """The peer has caught up."""
-        self._unread = -1
+        self.clogged = False
         self._drained()
 
     def stopProducing(self) -> None:

@@ -104,8 +104,7 @@ class ChatProtocol(LineSplitter):
     def lineReceived(self, line: bytes) -> None:
         """Hand one line over."""
         assert self._connection is not None
-        self._connection.receive(line)
-        if self._connection.blocked:
+        if not self._connection.receive(line):
             self._hold()
 
     def lineLengthExceeded(self, line: bytes) -> None:
@@ -165,15 +164,6 @@ class ChatProtocol(LineSplitter):
         )
 
     # What the connection calls.
-
-    @property
-    def clogged(self) -> bool:
-        """Whether the peer doesn't read its answers."""
-        return self._outbox.clogged
-
-    def write(self, data: bytes) -> None:
-        """Send ``data``."""
-        self._outbox.write(data)
 
     def finish(self, last: bytes = b"") -> None:
         """Send ``last`` and close."""
@@ -256,7 +246,7 @@ class ChatProtocol(LineSplitter):
         self._connect(TextCodec())
 
     def _connect(self, codec: Codec) -> None:
-        self._connection = Connection(self._services, codec, self, self._pace)
+        self._connection = Connection(self._services, codec, self, self._outbox, self._pace)
         self._connection.greet()
 
     # When it ends.

@@ -43,7 +43,7 @@ class _Desk:
     def flush(self) -> None:
         events, self.events = self.events, []
         for encoder, readers in self.readers.items():
-            chunk = b"".join([encoder.encode(event) for event in events])
+            chunk = encoder.encode(events)
             if chunk:
                 for reader in readers.values():
                     reader.deliver(chunk)
@@ -107,7 +107,7 @@ class Publisher:
     def send(self, session: Session, event: Event) -> None:
         """Send one event to one session."""
         reader = self._sessions[session]
-        reader.deliver(reader.encoder(current=False).encode(event))
+        reader.deliver(reader.encoder(current=False).encode((event,)))
 
     def broadcast(self, event: Event) -> None:
         """Send one event to everybody logged in, after what was published so far."""
@@ -117,7 +117,7 @@ class Publisher:
             if session.person is not None:
                 encoder = reader.encoder(current=False)
                 if encoder not in chunks:
-                    chunks[encoder] = encoder.encode(event)
+                    chunks[encoder] = encoder.encode((event,))
                 reader.deliver(chunks[encoder])
 
     def flush(self) -> None:

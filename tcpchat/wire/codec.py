@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -16,18 +17,20 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     """One line of a peer, understood. ``asks`` is a command for the hub, or what the line is answered with at once.
 
     ``op`` and ``id`` are the peer's own, to be repeated in the reply; ``id`` is raw JSON, empty when absent.
+    ``silent``: nobody needs to hear that what was said is accepted.
     """
 
     asks: Command | Answer | ChatError
     op: str = ""
     id: bytes = b""
+    silent: bool = False
 
 
 class Encoder(Protocol):
     """Turns events into bytes, alike for a whole class of readers: one wire, one variant."""
 
-    def encode(self, event: Event) -> bytes:
-        """Return the bytes of one event; empty when this wire doesn't show it."""
+    def encode(self, events: Iterable[Event]) -> bytes:
+        """Return the bytes of ``events``; nothing for those that this wire doesn't show."""
 
 
 class Codec(Protocol):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Union
 
 import msgspec
 
@@ -22,11 +23,14 @@ _OP_CHARACTERS = 64
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _encode = msgspec.json.encode
+_encode_lines = msgspec.json.Encoder().encode_lines
+
+_Id = int | Annotated[str, msgspec.Meta(max_length=_ID_CHARACTERS)] | None
 
 
 class _Envelope(msgspec.Struct, frozen=True, gc=False):
     op: Annotated[str, msgspec.Meta(max_length=_OP_CHARACTERS)]
-    id: int | Annotated[str, msgspec.Meta(max_length=_ID_CHARACTERS)] | None = None
+    id: _Id = None
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -34,27 +38,27 @@ _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _DECODERS: dict[str, msgspec.json.Decoder[Command]] = {
     op: msgspec.json.Decoder(row.command) for op, row in OPERATIONS.items()
 }
+# One type for each operation, so that the usual object is decoded at one go, whatever its operation is.
+_OPS: dict[type[msgspec.Struct], str] = {
+    msgspec.defstruct(f"_{op}", [("data", row.command), ("id", _Id, None)], gc=False, tag_field="op", tag=op): op
+    for op, row in OPERATIONS.items()
+}
+_decode_whole: Callable[[bytes], Any] = msgspec.json.Decoder(Union[tuple(_OPS)]).decode  # noqa: UP007
 
 
-class _EventNames(dict[type[Event], bytes]):
-    """The ``op`` of each kind of event in bytes, noted at its first use."""
+class _Line(msgspec.Struct, frozen=True, gc=False):
+    """An event as it is written."""
 
-    def __missing__(self, kind: type[Event]) -> bytes:
-        name = self[kind] = kind.op.encode()
-        return name
-
-
-_OPS = _EventNames()
+    op: str
+    data: Event
 
 
 class JsonEncoder:
     """Events as JSON lines; all readers get the same bytes."""
 
-    def encode(self, event: Event) -> bytes:
-        """Return one line; nothing for the change of a current room, since programs name their rooms."""
-        if isinstance(event, Refocused):
-            return b""
-        return b'{"op":"%b","data":%b}\n' % (_OPS[type(event)], _encode(event))
+    def encode(self, events: Iterable[Event]) -> bytes:
+        """Return one line for each event; no word of a change of the current room: programs name their rooms."""
+        return _encode_lines([_Line(event.op, event) for event in events if type(event) is not Refocused])
 
 
 _ENCODER = JsonEncoder()
@@ -76,17 +80,12 @@ class JsonCodec:
     def feed(self, line: bytes) -> Request | None:
         """Decode one object; what is wrong with it becomes the answer."""
         try:
-            envelope = _decode_envelope(line)
-        except _UNREADABLE as error:
-            return _misunderstood(line, error)
-        op, raw_id = envelope.op, b"" if envelope.id is None else _encode(envelope.id)
-        decoder = _DECODERS.get(op) or _DECODERS.get(op.lower())
-        if decoder is None:
-            return Request(ChatError(Code.UNKNOWN_OP, f"There is no operation called {op}.", op=op), op, raw_id)
-        try:
-            return Request(_decode_data(decoder, bytes(envelope.data)), op, raw_id)
-        except _UNREADABLE as error:
-            return Request(_complaint(error, "data"), op, raw_id)
+            whole = _decode_whole(line)
+        except _UNREADABLE:
+            return _feed_in_parts(line)
+        identifier = whole.id
+        raw_id = b"" if identifier is None else _encode(identifier)
+        return Request(whole.data, _OPS[type(whole)], raw_id, not raw_id)
 
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
         """Return the reply; a request without an id hears of errors only."""
@@ -102,6 +101,22 @@ class JsonCodec:
     def encoder(self, *, current: bool) -> JsonEncoder:
         """Return the one encoder there is."""
         return _ENCODER
+
+
+def _feed_in_parts(line: bytes) -> Request | None:
+    """Decode what isn't one of the usual objects: to say what is wrong with it, or to be lenient."""
+    try:
+        envelope = _decode_envelope(line)
+    except _UNREADABLE as error:
+        return _misunderstood(line, error)
+    op, raw_id = envelope.op, b"" if envelope.id is None else _encode(envelope.id)
+    decoder = _DECODERS.get(op) or _DECODERS.get(op.lower())
+    if decoder is None:
+        return Request(ChatError(Code.UNKNOWN_OP, f"There is no operation called {op}.", op=op), op, raw_id)
+    try:
+        return Request(_decode_data(decoder, bytes(envelope.data)), op, raw_id, not raw_id)
+    except _UNREADABLE as error:
+        return Request(_complaint(error, "data"), op, raw_id)
 
 
 def _decode_data(decoder: msgspec.json.Decoder[Command], data: bytes) -> Command:

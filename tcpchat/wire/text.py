@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -23,10 +24,9 @@ class TextEncoder:
     def __init__(self, *, current: bool) -> None:
         self._current = current
 
-    def encode(self, event: Event) -> bytes:
-        """Return one line, or nothing for what only programs want to know."""
-        line = phrase_event(event, current=self._current)
-        return b"%b\r\n" % line.encode() if line else b""
+    def encode(self, events: Iterable[Event]) -> bytes:
+        """Return one line for each event; nothing for what only programs want to know."""
+        return _lines([line for event in events if (line := phrase_event(event, current=self._current))])
 
 
 _HERE = TextEncoder(current=True)
@@ -60,7 +60,7 @@ class TextCodec:
         if not words:
             return None if self._name else Request(Words((NAME_QUESTION,)))
         try:
-            return Request(self._understand(words))
+            return Request(self._understand(words), silent=True)
         except ChatError as error:
             # Without its traceback: the frames in it hold this request, and the collector can't see through a struct.
             return Request(error.with_traceback(None))

@@ -77,11 +77,14 @@ class SlowLog:
 
 
 class Author:
-    """Somebody who waits for a change, and notes what happens."""
+    """Somebody who waits for a change, on a connection of its own, and notes what happens."""
+
+    size = 512
 
     def __init__(self, order: list[str] | None = None) -> None:
         self.results: list[Supply] = []
         self.order: list[str] = [] if order is None else order
+        self.connection = self
 
     def hold(self) -> None:
         self.order.append("hold")
@@ -209,9 +212,9 @@ def test_changes_whose_end_was_unknown_are_told_first(desk: Desk) -> None:
 
 
 def test_too_much_uncommitted_text_is_busy() -> None:
-    desk = Desk(Limits(uncommitted_bytes=520))
+    desk = Desk(Limits(uncommitted_bytes=500))
     desk.commits.start()
-    desk.say("x" * 11)
+    desk.say("x")
     (refused,) = desk.say("y")
     assert isinstance(refused, ChatError)
     assert refused.code is Code.BUSY

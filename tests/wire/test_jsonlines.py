@@ -112,7 +112,7 @@ def test_without_an_id_only_errors_are_answered() -> None:
 
 def test_an_event_is_one_line_and_never_has_an_id() -> None:
     encoder = CODEC.encoder(current=False)
-    line = encoder.encode(Message("lobby", 3, 4, "nina", "a\u2028b", "message", "teal"))
+    line = encoder.encode([Message("lobby", 3, 4, "nina", "a\u2028b", "message", "teal")])
     assert line.endswith(b"\n")
     assert json.loads(line) == {
         "op": "message",
@@ -126,7 +126,7 @@ def test_an_event_is_one_line_and_never_has_an_id() -> None:
             "color": "teal",
         },
     }
-    assert encoder.encode(Refocused("lobby")) == b""
+    assert encoder.encode([Refocused("lobby")]) == b""
 
 
 @given(st.binary(max_size=300))

@@ -178,10 +178,10 @@ def test_lists_are_sentences(codec: TextCodec) -> None:
     ],
 )
 def test_speech_says_who_where_what(codec: TextCodec, message: Message, here: str, elsewhere: str) -> None:
-    assert codec.encoder(current=True).encode(message).decode() == f"{here}\r\n"
-    assert codec.encoder(current=False).encode(message).decode() == f"{elsewhere}\r\n"
+    assert codec.encoder(current=True).encode([message]).decode() == f"{here}\r\n"
+    assert codec.encoder(current=False).encode([message]).decode() == f"{elsewhere}\r\n"
 
 
 def test_what_only_programs_want_is_not_shown(codec: TextCodec) -> None:
-    assert codec.encoder(current=True).encode(RoomCreated("tea")) == b""
-    assert codec.encoder(current=True).encode(MemberJoined("tea", User("bob"))) == b"bob joined tea.\r\n"
+    assert codec.encoder(current=True).encode([RoomCreated("tea")]) == b""
+    assert codec.encoder(current=True).encode([MemberJoined("tea", User("bob"))]) == b"bob joined tea.\r\n"
