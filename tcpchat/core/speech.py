@@ -16,6 +16,9 @@ from tcpchat.core.state import Direct, Person, Room, Session, direct_label
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 
+# Looking a member up in its enumeration takes longer than making the draft.
+_MESSAGE, _ACTION = Kind.MESSAGE, Kind.ACTION
+
 
 def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Accepted | Append:
     """Append to a room one has joined; accepted once committed."""
@@ -23,7 +26,7 @@ def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Ac
         return _accepted(chat, supply)
     person = chat.person(session)
     room = chat.joined_room(session, command.room)
-    return Append(_draft(chat, room.id, person, command.text, Kind.ACTION if command.action else Kind.MESSAGE))
+    return Append(_draft(chat, room.id, person, command.text, _ACTION if command.action else _MESSAGE))
 
 
 def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supply | None) -> Accepted | Append:
@@ -31,7 +34,7 @@ def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supp
     if supply is not None:
         return _accepted(chat, supply)
     person = chat.person(session)
-    draft = _draft(chat, LOBBY_ID, person, command.text, Kind.MESSAGE)
+    draft = _draft(chat, LOBBY_ID, person, command.text, _MESSAGE)
     lobby = chat.rooms.log(LOBBY_ID)
     if isinstance(lobby, Room) and lobby.id not in session.rooms:
         enter(chat, session, lobby)
@@ -51,7 +54,7 @@ def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> 
         raise ChatError(Code.NOT_ALLOWED, "You can't send a direct message to yourself.")
     direct = person.directs.get(other.id)
     room = direct.id if direct else RoomId(chat.new_id())
-    draft = _draft(chat, room, person, command.text, Kind.MESSAGE)
+    draft = _draft(chat, room, person, command.text, _MESSAGE)
     if direct is None:
         direct = _open_direct(chat, room, person, other)
     return Append(draft, None if direct.stored else direct.record)

@@ -186,7 +186,7 @@ class Connection:
             slot.answer = _UNHEARD
             self._settled(slot)
         else:
-            self._step(slot, supply)
+            self._step(slot, slot.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
 
     def _advance(self) -> None:
         """Start the waiting request if its turn has come."""
@@ -218,19 +218,19 @@ class Connection:
         self._unblock()
 
     def _start(self, request: Request) -> None:
-        slot = _Slot(self, request, _is_pipelined(request))
-        self._slots.append(slot)
-        if isinstance(request.asks, Command):
-            self._barrier = not slot.pipelined
-            self._step(slot)
+        asks = request.asks
+        if isinstance(asks, Command):
+            slot = _Slot(self, request, asks.pipelined)
+            self._slots.append(slot)
+            self._barrier = not asks.pipelined
+            self._step(slot, asks)
         else:
-            slot.answer = request.asks
+            slot = _Slot(self, request, True, 0, asks)
+            self._slots.append(slot)
             self._settled(slot)
 
-    def _step(self, slot: _Slot, supply: Supply | None = None) -> None:
+    def _step(self, slot: _Slot, command: Command, supply: Supply | None = None) -> None:
         """Ask the hub, and perform what it needs: it will be asked again with the result."""
-        command = slot.request.asks
-        assert isinstance(command, Command)
         try:
             outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
         except ChatError as error:

@@ -36,28 +36,36 @@ class LineSplitter(LineReceiver):
             return
         self._busyReceiving = True
         try:
-            while not self.paused and self._hand_over():
+            while not self.paused and (self._hand_over_lines() if self.line_mode else self._hand_over_raw()):
                 pass
         finally:
             self._busyReceiving = False
 
-    def _hand_over(self) -> bool:
-        """Hand over one line or one raw chunk; False when there is none."""
-        if not self.line_mode:
-            chunk = self.clearLineBuffer()
-            if chunk:
-                self.rawDataReceived(chunk)
-            return bool(chunk)
-        if not self._lines:
-            *lines, self._buffer = self._buffer.split(b"\n")
-            self._lines.extend(lines)
-        if not self._lines:
-            if len(self._buffer) <= self.MAX_LENGTH + 1:  # the last byte may be a CR
-                return False
-            self.lineLengthExceeded(self.clearLineBuffer())
-        elif len(line := self._lines[0].removesuffix(b"\r")) > self.MAX_LENGTH:
-            self.lineLengthExceeded(self.clearLineBuffer())
-        else:
-            self._lines.popleft()
+    def _hand_over_lines(self) -> bool:
+        """Hand over lines until something stops it; False when there are no more."""
+        lines = self._lines
+        while not self.paused and self.line_mode:
+            if not lines:
+                *complete, self._buffer = self._buffer.split(b"\n")
+                lines.extend(complete)
+                if not lines:
+                    break
+            line = lines[0].removesuffix(b"\r")
+            if len(line) > self.MAX_LENGTH:
+                self.lineLengthExceeded(self.clearLineBuffer())
+                return True
+            lines.popleft()
             self.lineReceived(line)
+        else:
+            return True
+        if len(self._buffer) <= self.MAX_LENGTH + 1:  # the last byte may be a CR
+            return False
+        self.lineLengthExceeded(self.clearLineBuffer())
         return True
+
+    def _hand_over_raw(self) -> bool:
+        """Hand over everything as one chunk; False when there is nothing."""
+        chunk = self.clearLineBuffer()
+        if chunk:
+            self.rawDataReceived(chunk)
+        return bool(chunk)
