@@ -20,7 +20,6 @@ from tcpchat.core.limits import Limits
 from tcpchat.core.requests import (
     Append,
     Change,
-    Committed,
     CreateRoom,
     Deleted,
     DeleteRoom,
@@ -68,11 +67,10 @@ class MemoryStore:
         """Commit everything that waits as one batch, tell the hub, then each author."""
         batch, self._changes = self._changes, []
         results = [self._apply(change) for change, _ in batch]
-        committed: list[Committed] = [result for result in results if not isinstance(result, ChatError)]
         correspondents = dict.fromkeys(waiter.connection for _, waiter in batch)
         for correspondent in correspondents:
             correspondent.hold()
-        self.hub.commit(committed)
+        self.hub.commit(results)
         for (_, waiter), result in zip(batch, results, strict=True):
             waiter.done(result)
         for correspondent in correspondents:

@@ -9,8 +9,8 @@ from tcpchat.core import catalogue, commands, history, membership, speech
 from tcpchat.core.answers import Answer
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
-from tcpchat.core.entries import Entry, RoomRecord
-from tcpchat.core.requests import Committed, Deleted, Request, Supply
+from tcpchat.core.entries import Entry, RoomId, RoomRecord
+from tcpchat.core.requests import Deleted, Request, Result, Supply
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.state import Room, Session
 from tcpchat.core.users import Users
@@ -69,20 +69,27 @@ class Hub:
             self._chat.audience.flush()  # who came and went; what is said is flushed with its commit
         return outcome
 
-    def commit(self, changes: Iterable[Committed]) -> None:
-        """Take what one batch has committed into the state, in its order, and tell the readers."""
-        entries: list[Entry] = []
+    def commit(self, changes: Iterable[Result]) -> None:
+        """Take what one batch has committed into the state, in its order, and tell the readers.
+
+        What was refused has changed nothing.
+        """
+        said: dict[RoomId, list[Entry]] = {}
         for change in changes:
-            if isinstance(change, Entry):
-                entries.append(change)
+            if type(change) is Entry:
+                room = change.draft.room
+                if room in said:
+                    said[room].append(change)
+                else:
+                    said[room] = [change]
                 continue
-            speech.commit(self._chat, entries)
-            entries = []
+            speech.commit(self._chat, said)
+            said = {}
             if isinstance(change, RoomRecord):
                 catalogue.opened(self._chat, change)
             elif isinstance(change, Deleted):
                 catalogue.deleted(self._chat, change.room)
-        speech.commit(self._chat, entries)
+        speech.commit(self._chat, said)
         self._chat.audience.flush()
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from tcpchat.core.answers import Accepted
 from tcpchat.core.chat import Chat
@@ -60,12 +60,9 @@ def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> 
     return Append(draft, None if direct.stored else direct.record)
 
 
-def commit(chat: Chat, entries: Iterable[Entry]) -> None:
-    """Take committed entries into the state, in log order, and tell everybody who reads them."""
-    by_room: dict[RoomId, list[Entry]] = {}
-    for entry in entries:
-        by_room.setdefault(entry.draft.room, []).append(entry)
-    for room, appended in by_room.items():
+def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
+    """Take what was committed in each room into the state, in log order, and tell everybody who reads it."""
+    for room, appended in said.items():
         log = chat.rooms.log(room)
         if log is None:  # deleted, or both people of a conversation have gone
             continue

@@ -41,14 +41,14 @@ class Tails:
         else:
             self._tails.move_to_end(room)
         before = tail.size
-        for entry in entries:
-            tail.entries.append(entry)
-            tail.size += _cost(entry)
+        kept = tail.entries
+        kept.extend(entries)
+        tail.size += _cost(entries)
+        if (excess := len(kept) - self._limits.tail_entries) > 0:
+            tail.size -= _cost([kept.popleft() for _ in range(excess)])
         # The last entry always stays: it is what tells whether the next one follows.
-        while len(tail.entries) > 1 and (
-            len(tail.entries) > self._limits.tail_entries or tail.size > self._limits.tail_bytes
-        ):
-            tail.size -= _cost(tail.entries.popleft())
+        while tail.size > self._limits.tail_bytes and len(kept) > 1:
+            tail.size -= _cost([kept.popleft()])
         self._size += tail.size - before
         while self._size > self._limits.tails_bytes:
             self._size -= self._tails.popitem(last=False)[1].size
@@ -70,5 +70,5 @@ class Tails:
             self._size -= tail.size
 
 
-def _cost(entry: Entry) -> int:
-    return getsizeof(entry.draft.text) + _OVERHEAD_BYTES
+def _cost(entries: Sequence[Entry]) -> int:
+    return sum(map(getsizeof, [entry.draft.text for entry in entries])) + _OVERHEAD_BYTES * len(entries)

@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from tcpchat.core.entries import RoomId
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Change, Committed, Deleted, Supply
+from tcpchat.core.requests import Change, Deleted, Result, Supply
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.log import Outcome
 
@@ -96,7 +96,7 @@ class GroupCommit:
         log: Log,
         reactor: ReactorThreads,
         limits: Limits,
-        on_commit: Callable[[Sequence[Committed]], None],
+        on_commit: Callable[[Sequence[Result]], None],
     ) -> None:
         self._store = log
         self._reactor = reactor
@@ -171,14 +171,12 @@ class GroupCommit:
     def _finished(self, batch: _Batch, outcome: Outcome) -> None:
         self._busy = False
         self._size -= batch.size
-        committed: list[Committed] = list(outcome.late)
-        committed += [supply for supply in outcome.supplies if not isinstance(supply, ChatError)]
         correspondents = dict.fromkeys([waiter.connection for waiter in batch.waiters])
         for correspondent in correspondents:
             correspondent.hold()
         # What is committed is committed: a fault in telling one must not keep the others from hearing.
         try:
-            self._on_commit(committed)
+            self._on_commit([*outcome.late, *outcome.supplies])
         except Exception:
             self._log.failure("a committed batch could not be delivered")
         for waiter, supply in zip(batch.waiters, outcome.supplies, strict=True):

@@ -184,7 +184,8 @@ class Connection:
         slot.size = 0
         if slot.request.silent and type(supply) is Entry:
             slot.answer = _UNHEARD
-            self._settled(slot)
+            if self._held is None:
+                self._settled(slot)
         else:
             self._step(slot, slot.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
 

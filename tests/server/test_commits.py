@@ -112,8 +112,8 @@ class Desk:
             self._told,
         )
 
-    def _told(self, changes: Sequence[Committed]) -> None:
-        self.told.append(list(changes))
+    def _told(self, results: Sequence[Result]) -> None:
+        self.told.append([result for result in results if not isinstance(result, ChatError)])
         self.on_commit()
 
     def say(self, text: str) -> list[Supply]:
