@@ -26,7 +26,7 @@ from tcpchat.server.pace import Pace
 from tcpchat.server.publisher import Publisher
 from tcpchat.wire.codec import Codec, Encoder, Request
 
-# The answer that a silent request gets.
+# The answer to what was accepted and has no id.
 _UNHEARD = Done()
 # What an empty line asks for. It takes its turn, so that empty lines are no cheaper than others.
 _NOTHING = Request(Done())
@@ -182,7 +182,7 @@ class Connection:
         """Go on with a request that has what it needed."""
         self._uncommitted -= slot.size
         slot.size = 0
-        if slot.request.silent and type(supply) is Entry:
+        if slot.request.id is None and type(supply) is Entry:
             slot.answer = _UNHEARD
             if self._held is None:
                 self._settled(slot)

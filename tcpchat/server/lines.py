@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 from typing import Any
 
 from twisted.protocols.basic import LineReceiver
@@ -12,8 +13,9 @@ class LineSplitter(LineReceiver):
     """A LineReceiver whose lines end in LF or CRLF.
 
     LineReceiver copies the rest of its buffer for every line; this splits a chunk once and keeps the lines.
-    The contract is the same: `lineReceived`, `lineLengthExceeded` (given what follows as well), raw mode,
-    pausing, `clearLineBuffer`.
+    Of empty lines that follow each other only the first is handed over: nobody answers them, so that a peer
+    which has gone would not be noticed while many wait. Otherwise the contract is the same: `lineReceived`,
+    `lineLengthExceeded` (given what follows as well), raw mode, pausing, `clearLineBuffer`.
     """
 
     delimiter = b"\n"
@@ -47,7 +49,7 @@ class LineSplitter(LineReceiver):
         while not self.paused and self.line_mode:
             if not lines:
                 *complete, self._buffer = self._buffer.split(b"\n")
-                lines.extend(complete)
+                lines.extend(_without_repeated_blanks(complete) if b"" in complete or b"\r" in complete else complete)
                 if not lines:
                     break
             line = lines[0].removesuffix(b"\r")
@@ -69,3 +71,7 @@ class LineSplitter(LineReceiver):
         if chunk:
             self.rawDataReceived(chunk)
         return bool(chunk)
+
+
+def _without_repeated_blanks(lines: list[bytes]) -> list[bytes]:
+    return [line for before, line in pairwise([b"-", *lines]) if line.strip(b"\r") or before.strip(b"\r")]

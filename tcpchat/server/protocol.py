@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
 from twisted.logger import Logger
@@ -23,8 +21,6 @@ from tcpchat.wire.text import TextCodec
 
 # Who speaks in lines. The others get one answer, or none, and never reach the chat.
 _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
-
-_EMPTY_LINES = re.compile(rb"\n(?:\r?\n)+")
 
 _PAGE = b"There is no page here. This is a chat server: speak to it with telnet or nc.\n"
 _FAREWELLS = {
@@ -95,9 +91,6 @@ class ChatProtocol(LineSplitter):
             self._recognise(speaker)
         if self._connection is not None and not self._input_ended:
             data = self._connection.codec.strip(data)
-            if b"\n\n" in data or b"\n\r\n" in data:
-                # Nobody answers an empty line, so that a peer which has gone would not be noticed while many wait.
-                data = _EMPTY_LINES.sub(b"\n\n", data)
             super().dataReceived(data)
             self._check_end()
 

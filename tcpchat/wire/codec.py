@@ -16,14 +16,11 @@ from tcpchat.errors import ChatError
 class Request(msgspec.Struct, frozen=True, gc=False):
     """One line of a peer, understood. ``asks`` is a command for the hub, or what the line is answered with at once.
 
-    ``op`` and ``id`` are the peer's own, to be repeated in the reply; ``id`` is raw JSON, empty when absent.
-    ``silent``: nobody needs to hear that what was said is accepted.
+    ``id`` is the peer's own, to be repeated in the reply. Without one nobody waits to hear that something was accepted.
     """
 
     asks: Command | Answer | ChatError
-    op: str = ""
-    id: bytes = b""
-    silent: bool = False
+    id: int | str | None = None
 
 
 class Encoder(Protocol):

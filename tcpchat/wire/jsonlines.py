@@ -34,16 +34,29 @@ class _Envelope(msgspec.Struct, frozen=True, gc=False):
     data: msgspec.Raw = msgspec.Raw(b"{}")
 
 
+class _OddRequest(Request, frozen=True):
+    """A request whose line wasn't quite as usual; ``op`` is as it was spelled."""
+
+    op: str = ""
+
+
 _decode_envelope = msgspec.json.Decoder(_Envelope).decode
 _DECODERS: dict[str, msgspec.json.Decoder[Command]] = {
     op: msgspec.json.Decoder(row.command) for op, row in OPERATIONS.items()
 }
-# One type for each operation, so that the usual object is decoded at one go, whatever its operation is.
+# One type of request for each operation, so that a usual line is decoded at one go.
 _OPS: dict[type[msgspec.Struct], str] = {
-    msgspec.defstruct(f"_{op}", [("data", row.command), ("id", _Id, None)], gc=False, tag_field="op", tag=op): op
+    msgspec.defstruct(
+        f"_{row.command.__name__}Request",
+        [("asks", row.command, msgspec.field(name="data")), ("id", _Id, None)],
+        bases=(Request,),
+        frozen=True,
+        tag_field="op",
+        tag=op,
+    ): op
     for op, row in OPERATIONS.items()
 }
-_decode_whole: Callable[[bytes], Any] = msgspec.json.Decoder(Union[tuple(_OPS)]).decode  # noqa: UP007
+_decode: Callable[[bytes], Request] = msgspec.json.Decoder(Union[tuple(_OPS)]).decode  # noqa: UP007
 
 
 class _Line(msgspec.Struct, frozen=True, gc=False):
@@ -80,19 +93,16 @@ class JsonCodec:
     def feed(self, line: bytes) -> Request | None:
         """Decode one object; what is wrong with it becomes the answer."""
         try:
-            whole = _decode_whole(line)
+            return _decode(line)
         except _UNREADABLE:
-            return _feed_in_parts(line)
-        identifier = whole.id
-        raw_id = b"" if identifier is None else _encode(identifier)
-        return Request(whole.data, _OPS[type(whole)], raw_id, not raw_id)
+            return _feed_odd(line)
 
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
         """Return the reply; a request without an id hears of errors only."""
-        if not request.id and not isinstance(answer, ChatError):
+        if request.id is None and not isinstance(answer, ChatError):
             return b""
-        op = _encode(request.op)
-        id_field = b',"id":' + request.id if request.id else b""
+        op = _encode(request.op if isinstance(request, _OddRequest) else _OPS.get(type(request), ""))
+        id_field = b"" if request.id is None else b',"id":%b' % _encode(request.id)
         if isinstance(answer, ChatError):
             error = {"code": answer.code.value, "message": answer.text, **answer.facts}
             return b'{"op":%b%b,"status":"error","error":%b}\n' % (op, id_field, _encode(error))
@@ -103,20 +113,20 @@ class JsonCodec:
         return _ENCODER
 
 
-def _feed_in_parts(line: bytes) -> Request | None:
-    """Decode what isn't one of the usual objects: to say what is wrong with it, or to be lenient."""
+def _feed_odd(line: bytes) -> Request | None:
+    """Decode what isn't quite a usual line: to be lenient, or to say what is wrong."""
     try:
         envelope = _decode_envelope(line)
     except _UNREADABLE as error:
         return _misunderstood(line, error)
-    op, raw_id = envelope.op, b"" if envelope.id is None else _encode(envelope.id)
+    op = envelope.op
     decoder = _DECODERS.get(op) or _DECODERS.get(op.lower())
     if decoder is None:
-        return Request(ChatError(Code.UNKNOWN_OP, f"There is no operation called {op}.", op=op), op, raw_id)
+        return _OddRequest(ChatError(Code.UNKNOWN_OP, f"There is no operation called {op}.", op=op), envelope.id, op)
     try:
-        return Request(_decode_data(decoder, bytes(envelope.data)), op, raw_id, not raw_id)
+        return _OddRequest(_decode_data(decoder, bytes(envelope.data)), envelope.id, op)
     except _UNREADABLE as error:
-        return Request(_complaint(error, "data"), op, raw_id)
+        return _OddRequest(_complaint(error, "data"), envelope.id, op)
 
 
 def _decode_data(decoder: msgspec.json.Decoder[Command], data: bytes) -> Command:
@@ -131,7 +141,7 @@ def _misunderstood(line: bytes, error: Exception) -> Request | None:
     """Return the complaint about a line that is no request, with its op and id as far as they can be read."""
     if not line:
         return None
-    op, raw_id = "", b""
+    op, known = "", None
     try:
         found: Any = msgspec.json.decode(line)
     except _UNREADABLE as worse:
@@ -144,8 +154,8 @@ def _misunderstood(line: bytes, error: Exception) -> Request | None:
             and not isinstance(identifier, bool)
             and len(str(identifier)) <= _ID_CHARACTERS
         ):
-            raw_id = _encode(identifier)
-    return Request(_complaint(error, "op"), op, raw_id)
+            known = identifier
+    return _OddRequest(_complaint(error, "op"), known, op)
 
 
 def _complaint(error: Exception, whole: str) -> ChatError:

@@ -60,7 +60,7 @@ class TextCodec:
         if not words:
             return None if self._name else Request(Words((NAME_QUESTION,)))
         try:
-            return Request(self._understand(words), silent=True)
+            return Request(self._understand(words))
         except ChatError as error:
             # Without its traceback: the frames in it hold this request, and the collector can't see through a struct.
             return Request(error.with_traceback(None))
