@@ -176,48 +176,40 @@ class LogWriter:
         if row.number != self._number:
             return []
         heads = {RoomId(int(room)): int(head) for room, head in json.loads(row.heads).items()}
-        return _results(self._unresolved, heads)
+        counts, _ = _needs(self._unresolved)
+        return _results(self._unresolved, counts, heads)
 
     def _write(self, connection: Connection, changes: Sequence[Change]) -> list[Result]:
         """Write one batch and commit it; return what each change gave."""
         with connection.begin():
             if isinstance(changes[0], DeleteRoom):
                 self._delete(connection, changes[0])
-            self._create(connection, changes)
+            counts, wanted = _needs(changes)
+            if wanted:
+                self._create(connection, wanted)
             with driver_cursor(connection) as cursor:
-                heads = self._take_numbers(cursor, changes)
-                results = _results(changes, heads)
-                rows = [_row(result.seq, result.draft) for result in results if type(result) is Entry]
+                heads = self._take_numbers(cursor, counts) if counts else {}
+                results = _results(changes, counts, heads)
+                rows = [_row(result) for result in results if type(result) is Entry]
                 if rows:
                     self._insert.run(cursor, rows)
                 self._mark.run(cursor, [(NODE, self._number, json.dumps(heads))])
         return results
 
-    def _create(self, connection: Connection, changes: Sequence[Change]) -> None:
-        """Insert the rooms that aren't there. Several changes may bring the same one, in one batch or in many."""
-        wanted: dict[RoomId, RoomRecord] = {}
-        for change in changes:
-            if type(change) is Append:
-                if change.opens is not None:
-                    wanted[change.opens.id] = change.opens
-            elif type(change) is CreateRoom:
-                wanted[change.record.id] = change.record
-        if wanted:
-            known = connection.execute(select(rooms.c.id).where(rooms.c.id.in_(sorted(wanted)))).scalars().all()
-            absent = [room_row(record) for room, record in wanted.items() if room not in known]
-            if absent:
-                connection.execute(insert(rooms), absent)
+    def _create(self, connection: Connection, wanted: dict[RoomId, RoomRecord]) -> None:
+        """Insert the rooms that aren't there."""
+        known = connection.execute(select(rooms.c.id).where(rooms.c.id.in_(sorted(wanted)))).scalars().all()
+        absent = [room_row(record) for room, record in wanted.items() if room not in known]
+        if absent:
+            connection.execute(insert(rooms), absent)
 
-    def _take_numbers(self, cursor: Any, changes: Sequence[Change]) -> Heads:
+    def _take_numbers(self, cursor: Any, counts: Counter[RoomId]) -> Heads:
         """Advance the heads of the rooms that are appended to, and return them; a deleted room has none.
 
         Rooms go in the order of their ids, so that nodes can't deadlock.
         """
-        counts = sorted(_counts(changes).items())
-        if not counts:
-            return {}
-        self._advance.run(cursor, counts)
-        ids = [room for room, _ in counts]
+        ids = sorted(counts)
+        self._advance.run(cursor, [(room, counts[room]) for room in ids])
         places = 1 << (len(ids) - 1).bit_length()
         return dict(self._heads(places).fetch(cursor, ids + ids[-1:] * (places - len(ids))))
 
@@ -265,6 +257,10 @@ def room_row(record: RoomRecord) -> dict[str, object]:
 
 def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
     """Split a batch so that each deletion stands alone: what comes before it must be written before it."""
+    if DeleteRoom not in set(map(type, changes)):
+        if changes:
+            yield changes
+        return
     start = 0
     for position, change in enumerate(changes):
         if isinstance(change, DeleteRoom):
@@ -273,16 +269,25 @@ def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
             yield changes[position : position + 1]
             start = position + 1
     if start < len(changes):
-        yield changes[start:] if start else changes
+        yield changes[start:]
 
 
-def _counts(changes: Sequence[Change]) -> Counter[RoomId]:
-    return Counter([change.draft.room for change in changes if type(change) is Append])
+def _needs(changes: Sequence[Change]) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord]]:
+    """Return how many entries go to each room, and the rooms that must be there: several may bring the same one."""
+    appended: list[RoomId] = []
+    wanted: dict[RoomId, RoomRecord] = {}
+    for change in changes:
+        if type(change) is Append:
+            appended.append(change.draft.room)
+            if change.opens is not None:
+                wanted[change.opens.id] = change.opens
+        elif type(change) is CreateRoom:
+            wanted[change.record.id] = change.record
+    return Counter(appended), wanted
 
 
-def _results(changes: Sequence[Change], heads: Heads) -> list[Result]:
+def _results(changes: Sequence[Change], counts: Counter[RoomId], heads: Heads) -> list[Result]:
     """Return what each of the committed ``changes`` gave, counting up to ``heads``."""
-    counts = _counts(changes)
     last = {room: head - counts[room] for room, head in heads.items()}
     results: list[Result] = []
     for change in changes:
@@ -300,9 +305,10 @@ def _results(changes: Sequence[Change], heads: Heads) -> list[Result]:
     return results
 
 
-def _row(seq: Seq, draft: Draft) -> tuple[Any, ...]:
+def _row(entry: Entry) -> tuple[Any, ...]:
     """Return an entry as a row, its values in the order of the table's columns."""
-    return draft.room, seq, draft.at, draft.author, draft.name, draft.color, int(draft.kind), draft.text
+    draft = entry.draft
+    return draft.room, entry.seq, draft.at, draft.author, draft.name, draft.color, int(draft.kind), draft.text
 
 
 def _refused(change: Change, error: Exception) -> ChatError:
