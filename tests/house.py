@@ -121,7 +121,7 @@ class House:
         self.clock = Clock()
         self.store = MemoryStore()
         limits = limits or Limits()
-        publisher = Publisher()
+        publisher = Publisher(self.clock)
         ids = itertools.count(1 << 40, 1 << 20)
         chat = Chat(
             Identity("tcpchat", "0.0.1", "Be kind."), limits, publisher, self._now, partial(next, ids), Tails(limits)
@@ -144,6 +144,7 @@ class House:
     def settle(self) -> None:
         """Commit and read until nothing waits."""
         for _ in range(100):
+            self.clock.advance(0)
             if self.store.idle:
                 return
             self.store.read()

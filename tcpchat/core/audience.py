@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from tcpchat.core.entries import RoomId
+from tcpchat.core.entries import PersonId, RoomId
 from tcpchat.core.events import Event
 from tcpchat.core.state import Session
 
+EVERYBODY = RoomId(0)
+"""In the place of a room: all who are logged in."""
+
 
 class Audience(Protocol):
-    """The readers of each room and of the whole server.
+    """The readers of each room.
 
-    A room's events pass one buffer, in order: entering and leaving flush it first, so that a newcomer gets
-    nothing twice and nobody who leaves misses what was said before.
+    What is published in a room is pending for a moment, in order, and then told to all its readers at once. Who
+    enters reads none of it, who leaves reads it first, and who asks for something reads it before the answer.
     """
 
     def enter(self, room: RoomId, session: Session) -> None:
@@ -29,14 +32,17 @@ class Audience(Protocol):
     def refocus(self, session: Session) -> None:
         """The session's current room has changed, and with it how some wires show its rooms."""
 
-    def publish(self, room: RoomId, events: Sequence[Event]) -> None:
-        """Tell the readers of a room."""
+    def refilter(self, session: Session) -> None:
+        """The people whom the session ignores have changed."""
+
+    def publish(self, room: RoomId, events: Sequence[Event], authors: Sequence[PersonId]) -> None:
+        """Tell the readers of a room, each event being from one of ``authors``."""
 
     def send(self, session: Session, event: Event) -> None:
         """Tell one session, at once."""
 
-    def broadcast(self, event: Event) -> None:
-        """Tell everybody who is logged in, after the events published so far."""
+    def catch_up(self, session: Session) -> None:
+        """Tell one session at once what is pending for it."""
 
     def flush(self) -> None:
-        """Hand everything published so far to the readers' transports."""
+        """Tell everybody at once what is pending."""

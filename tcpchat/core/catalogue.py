@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from tcpchat.core.answers import Done, Greeting, RoomList, RoomNamed, RoomSummary
+from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Create, Delete, Hello, ListRooms, Ping
 from tcpchat.core.entries import LOBBY_ID, PersonId, RoomId, RoomRecord, Seq
@@ -131,7 +132,7 @@ def opened(chat: Chat, record: RoomRecord) -> None:
         return
     chat.opening.pop(fold(record.name), None)
     chat.rooms.add(Room.from_record(record))
-    chat.audience.broadcast(RoomCreated(record.name))
+    chat.audience.publish(EVERYBODY, [RoomCreated(record.name)], [record.creator])
 
 
 def deleted(chat: Chat, room_id: RoomId) -> None:
@@ -140,7 +141,7 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
     if not isinstance(room, Room):
         return
     chat.audience.close(room.id)
-    chat.audience.broadcast(RoomDeleted(room.label))
+    chat.audience.publish(EVERYBODY, [RoomDeleted(room.label)], [room.creator])
     for session in room.members:
         del session.rooms[room.id]
         if session.current is room:

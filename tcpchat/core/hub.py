@@ -64,10 +64,10 @@ class Hub:
         """
         if session.person is None and command.needs_login:
             raise not_logged_in()
-        outcome = HANDLERS[type(command)](self._chat, session, command, supply)
         if not command.pipelined:
-            self._chat.audience.flush()  # who came and went; what is said is flushed with its commit
-        return outcome
+            # No answer overtakes what happened before it.
+            self._chat.audience.catch_up(session)
+        return HANDLERS[type(command)](self._chat, session, command, supply)
 
     def commit(self, changes: Iterable[Result]) -> None:
         """Take what one batch has committed into the state, in its order, and tell the readers.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import UNSET
 
 from tcpchat.core.answers import Arrived, Done, Goodbye, JoinedRoom, LeftRoom, LoggedIn, MemberList, UserList
+from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.catalogue import check_created, new_record, summaries
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Arrive, Join, Leave, ListMembers, ListUsers, Login, Logout, Quit
@@ -29,6 +30,7 @@ def admit(chat: Chat, session: Session, name: str, color: str | None) -> Person:
     person = Person(PersonId(chat.new_id()), name, color, session)
     session.person = person
     chat.users.add(person)
+    chat.audience.enter(EVERYBODY, session)
     return person
 
 
@@ -39,6 +41,7 @@ def sign_out(chat: Chat, session: Session) -> None:
         return
     for room in list(session.rooms.values()):
         exit_room(chat, session, room)
+    chat.audience.leave(EVERYBODY, session)
     session.person = person.session = None
     chat.users.remove(person)
     chat.rooms.forget_directs(person)
@@ -47,13 +50,15 @@ def sign_out(chat: Chat, session: Session) -> None:
 def enter(chat: Chat, session: Session, room: Room) -> None:
     """Put the session into the room and make it the current one; raise ``room-full`` or ``too-many-rooms``."""
     person = chat.person(session)
-    if room.id not in session.rooms:
-        _check_space(chat, session, room)
-        chat.audience.publish(room.id, [MemberJoined(room.label, person.user)])
-        chat.audience.enter(room.id, session)
-        room.members[session] = person
-        session.rooms[room.id] = room
+    if room.id in session.rooms:
+        focus(chat, session, room)
+        return
+    _check_space(chat, session, room)
+    chat.audience.publish(room.id, [MemberJoined(room.label, person.user)], [person.id])
     focus(chat, session, room)
+    room.members[session] = person
+    session.rooms[room.id] = room
+    chat.audience.enter(room.id, session)
 
 
 def exit_room(chat: Chat, session: Session, room: Room) -> None:
@@ -64,7 +69,7 @@ def exit_room(chat: Chat, session: Session, room: Room) -> None:
     if session.current is room:
         focus(chat, session, next(reversed(session.rooms.values()), None))
     if not chat.closing:
-        chat.audience.publish(room.id, [MemberLeft(room.label, person.user)])
+        chat.audience.publish(room.id, [MemberLeft(room.label, person.user)], [person.id])
 
 
 def focus(chat: Chat, session: Session, room: Room | None) -> None:

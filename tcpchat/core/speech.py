@@ -72,7 +72,8 @@ def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
             log.stored = True
             _deliver(chat, log, appended)
         else:
-            chat.audience.publish(room, [message(entry, log.label) for entry in appended])
+            messages = [message(entry, log.label) for entry in appended]
+            chat.audience.publish(room, messages, [entry.draft.author for entry in appended])
 
 
 def check_text(text: str, limits: Limits) -> str:

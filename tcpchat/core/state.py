@@ -32,11 +32,15 @@ class Person:
 
 @dataclass(slots=True, eq=False)
 class Session:
-    """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in."""
+    """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in.
+
+    ``ignores`` are the people whom it doesn't want to read; live delivery leaves them out.
+    """
 
     person: Person | None = None
     rooms: dict[RoomId, Room] = field(default_factory=dict)
     current: Room | None = None
+    ignores: frozenset[PersonId] = frozenset()
 
 
 @dataclass(slots=True, eq=False)

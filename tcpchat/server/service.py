@@ -133,7 +133,7 @@ def make_service(
     except DBAPIError as error:
         raise StartError(f"can't read the database {url.render_as_string()}: {reason(error)}") from None
 
-    publisher = Publisher()
+    publisher = Publisher(reactor)
     identity = Identity("tcpchat", tcpchat.__version__, settings.motd)
     chat = Chat(identity, limits, publisher, _now, _new_id, Tails(limits))
     hub = Hub(chat, records)
