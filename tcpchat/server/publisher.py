@@ -85,11 +85,11 @@ class _Desk:
 
     def flush(self, ignoring: set[Session]) -> None:
         """Let everybody read what is pending. ``ignoring`` are those who don't want to read everybody."""
+        special = self.ahead.keys() | ignoring
         for encoder, readers in self.readers.items():
             chunk = _Chunk(encoder, self)
-            special = self.ahead.keys() | ignoring if self.ahead or ignoring else None
             for session, reader in readers.items():
-                data = chunk.part(self.ahead.get(session, 0), session) if special and session in special else chunk.whole
+                data = chunk.part(self.ahead.get(session, 0), session) if session in special else chunk.whole
                 if data:
                     reader.deliver(data)
         self.events, self.authors, self.ahead = [], [], {}

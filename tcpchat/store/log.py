@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from tcpchat.core.entries import Draft, Entry, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import Entry, RoomId, RoomRecord, Seq
 from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Result
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.database import HeldElsewhere, hold, release

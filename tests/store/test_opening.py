@@ -46,6 +46,17 @@ def test_a_newer_database_is_refused_in_a_line_and_left_alone(database: Database
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
 
 
+def test_a_database_with_tables_of_another_program_is_refused_and_left_alone(database: Database) -> None:
+    with database.open(writer=True).begin() as connection:
+        connection.execute(text("CREATE TABLE rooms (number INTEGER)"))
+    database.wait_until_left()
+    with pytest.raises(StartError, match="another program: rooms") as refused:
+        prepare(database.open())
+    assert_one_line(refused.value)
+    with database.open().connect() as connection:
+        assert inspect(connection).get_table_names() == ["rooms"]
+
+
 @ON_SERVERS
 def test_a_database_that_another_daemon_holds_is_refused(database: Database) -> None:
     with database.held(), pytest.raises(StartError, match="another daemon") as refused:
