@@ -12,12 +12,13 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
+from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
 from tcpchat.errors import StartError
 from tcpchat.server.transport import write_directly
 
-# Connections that may wait to be accepted; Twisted's 50 is too few for everybody to come back at once.
+# Connections that may wait to be accepted: after a restart everybody comes back at once.
 BACKLOG = 1024
 
 
@@ -33,6 +34,8 @@ def listen(reactor: Any, factory: ServerFactory, port: int | None, endpoints: Se
             begun.stopListening()
         raise
     for begun in listening:
+        if isinstance(begun, Port):
+            begun.socket.listen(BACKLOG)  # Linux takes the new length (listen(2)); Twisted's own is 50
         write_directly(begun)
     return listening
 

@@ -22,9 +22,9 @@ class ChatFactory(ServerFactory):
 
     noisy = False
 
-    def __init__(self, services: Services, trusted: Sequence[Network] = ()) -> None:
+    def __init__(self, services: Services, trusted: Sequence[Network] = (), capacity: int | None = None) -> None:
         self.services = services
-        self.connections = Roster(services.limits, trusted)
+        self.connections = Roster(services.limits, trusted, capacity)
 
     @property
     def users(self) -> Users:

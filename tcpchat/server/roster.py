@@ -34,9 +34,13 @@ class Connected(Protocol):
 
 
 class Roster:
-    """Every connection there is. ``trusted`` networks are exempt from the limit on connections per address."""
+    """Every connection there is, at most ``capacity``.
 
-    def __init__(self, limits: Limits, trusted: Sequence[Network] = ()) -> None:
+    ``trusted`` networks are exempt from the limit on connections per address.
+    """
+
+    def __init__(self, limits: Limits, trusted: Sequence[Network] = (), capacity: int | None = None) -> None:
+        self._capacity = capacity
         self._limit = limits.connections_per_address
         self._trusted = trusted
         self._connections: set[Connected] = set()
@@ -49,9 +53,12 @@ class Roster:
         return iter(tuple(self._connections))
 
     def add(self, connection: Connected) -> None:
-        """Take a connection in; one too many from its address is told so and closed."""
+        """Take a connection in; one too many, of all or from its address, is told so and closed."""
         self._connections.add(connection)
         self._addresses[connection.address] += 1
+        if self._capacity is not None and len(self._connections) > self._capacity:
+            connection.dismiss("The server is full. Please try again later.", Code.TOO_MANY_CONNECTIONS)
+            return
         # A unix socket is guarded by its file's mode, and may bring the clients of a whole proxy.
         exempt = connection.address == LOCAL or self.trusts(connection.address)
         if self._addresses[connection.address] > self._limit and not exempt:

@@ -25,6 +25,7 @@ from tcpchat.errors import Code, StartError
 from tcpchat.server.commits import GroupCommit, Log
 from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
+from tcpchat.server.descriptors import connection_capacity
 from tcpchat.server.endpoints import listen
 from tcpchat.server.executor import StoreExecutor
 from tcpchat.server.factory import ChatFactory
@@ -37,6 +38,8 @@ from tcpchat.store.reading import load_rooms
 
 __all__ = ["ChatService", "Options", "makeService", "make_service"]
 
+# As many connections should fit; fewer are said at the start.
+_CONNECTIONS = 10_000
 # What stopping may take; systemd and people wait a little longer.
 _STOP_SECONDS = 4.5
 # Of these the last are for the writer to let go of the database.
@@ -58,6 +61,7 @@ class ChatService(Service):
         lock: FileLock | None,
         database: str,
         unfinished: Sequence[RoomId],
+        capacity: int,
     ) -> None:
         self.factory = factory
         self.ports = ports
@@ -67,6 +71,7 @@ class ChatService(Service):
         self._lock = lock
         self._database = database
         self._unfinished = unfinished
+        self._capacity = capacity
 
     def startService(self) -> None:
         """Start the threads: only now, because a daemon has forked by now."""
@@ -74,6 +79,12 @@ class ChatService(Service):
         if self._lock is not None:
             self._lock.sign()
         self._commits.start(self._unfinished)
+        if self._capacity < _CONNECTIONS:
+            self._log.warn(
+                "only {capacity} connections fit this process's limit of open files: "
+                "raise it with 'ulimit -n', or with LimitNOFILE in systemd",
+                capacity=self._capacity,
+            )
         self._log.info("the log is in {database}", database=self._database)
         for port in self.ports:
             self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=port.getHost())
@@ -139,9 +150,11 @@ def make_service(
     hub = Hub(chat, records)
     commits = GroupCommit(log or LogWriter(open_engine(url, writer=True)), reactor, limits, hub.commit)
     pages = PageReaders(engine, reactor, limits)
-    factory = ChatFactory(Services(hub, StoreExecutor(commits, pages), publisher, reactor, limits), settings.trusted)
+    capacity = connection_capacity()
+    services = Services(hub, StoreExecutor(commits, pages), publisher, reactor, limits)
+    factory = ChatFactory(services, settings.trusted, capacity)
     ports = listen(reactor, factory, settings.port, settings.endpoints)
-    return ChatService(reactor, factory, ports, commits, pages, lock, url.render_as_string(), unfinished)
+    return ChatService(reactor, factory, ports, commits, pages, lock, url.render_as_string(), unfinished, capacity)
 
 
 def makeService(options: Options) -> ChatService:
