@@ -48,6 +48,7 @@ class MemoryStore:
         self.keys: dict[str, RoomId] = {"lobby": LOBBY_ID}
         self.failing = False
         self.hub: Hub
+        self.when_delivered: Callable[[Callable[[], None]], None]
         self._changes: list[tuple[Change, Waiter]] = []
         self._pages: list[tuple[ReadPage, Waiter]] = []
 
@@ -71,10 +72,14 @@ class MemoryStore:
         for correspondent in correspondents:
             correspondent.hold()
         self.hub.commit(results)
-        for (_, waiter), result in zip(batch, results, strict=True):
-            waiter.done(result)
-        for correspondent in correspondents:
-            correspondent.release()
+
+        def tell() -> None:
+            for (_, waiter), result in zip(batch, results, strict=True):
+                waiter.done(result)
+            for correspondent in correspondents:
+                correspondent.release()
+
+        self.when_delivered(tell)
 
     def read(self) -> None:
         """Answer every page asked for."""
@@ -129,6 +134,7 @@ class House:
         self.hub = Hub(chat, [lobby_record("lobby", 7, 0), *rooms])
         self.chat = chat
         self.store.hub = self.hub
+        self.store.when_delivered = publisher.when_flushed
         self.factory = ChatFactory(Services(self.hub, self.store, publisher, self.clock, limits), trusted)
 
     def _now(self) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -18,8 +19,8 @@ from tcpchat.core.requests import Change, Deleted, Result, Supply
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.log import Outcome
 
-# One transaction stays short enough to be undone and halved.
-_BATCH_CHANGES = 5_000
+# One transaction is short enough to be undone and halved, and its loops on the reactor's thread take a few ms.
+_BATCH_CHANGES = 1_000
 # The shortest time from one batch to the next under load. The first goes at once; the ones after it grow a little,
 # so that a commit, an encoding and a send() to each reader are shared by more messages.
 _BATCH_SECONDS = 0.002
@@ -86,7 +87,8 @@ class ReactorThreads(IReactorTime, IReactorFromThreads):
 class GroupCommit:
     """One FIFO of batches and one thread that commits them; all callbacks come on the reactor's thread.
 
-    ``on_commit`` hears of every batch first, then the waiter of each change, in order.
+    ``on_commit`` hears of every batch first; once ``when_delivered`` has made its call, what was committed is with
+    its readers, and the waiter of each change hears of it, in order.
     """
 
     _log = Logger()
@@ -97,11 +99,13 @@ class GroupCommit:
         reactor: ReactorThreads,
         limits: Limits,
         on_commit: Callable[[Sequence[Result]], None],
+        when_delivered: Callable[[Callable[[], None]], None],
     ) -> None:
         self._store = log
         self._reactor = reactor
         self._limits = limits
         self._on_commit = on_commit
+        self._when_delivered = when_delivered
         # The last one takes what is submitted; the others are full.
         self._gathering = deque([_Batch()])
         self._size = 0
@@ -169,7 +173,6 @@ class GroupCommit:
         return batch
 
     def _finished(self, batch: _Batch, outcome: Outcome) -> None:
-        self._busy = False
         self._size -= batch.size
         correspondents = dict.fromkeys([waiter.connection for waiter in batch.waiters])
         for correspondent in correspondents:
@@ -179,6 +182,11 @@ class GroupCommit:
             self._on_commit([*outcome.late, *outcome.supplies])
         except Exception:
             self._log.failure("a committed batch could not be delivered")
+        self._when_delivered(partial(self._tell, batch, outcome, correspondents))
+
+    def _tell(self, batch: _Batch, outcome: Outcome, correspondents: Iterable[Correspondent]) -> None:
+        """Tell those who wait for a batch that everybody has seen."""
+        self._busy = False
         for waiter, supply in zip(batch.waiters, outcome.supplies, strict=True):
             try:
                 waiter.done(supply)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from itertools import islice
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -12,6 +14,9 @@ from tcpchat.core.entries import PersonId, RoomId
 from tcpchat.core.events import Event
 from tcpchat.core.state import Session
 from tcpchat.wire.codec import Encoder
+
+# Writes to connections in one turn of the reactor: about 5 ms.
+_TURN_WRITES = 1_000
 
 
 class Reader(Protocol):
@@ -28,10 +33,14 @@ class _Chunk:
     """Pending events as one kind of reader gets them: joined for nearly all, in pieces for the few that differ."""
 
     def __init__(self, encoder: Encoder, desk: _Desk) -> None:
-        self.whole = encoder.encode(desk.events)
         self._encoder = encoder
         self._desk = desk
         self._pieces: list[bytes] = []
+
+    @cached_property
+    def whole(self) -> bytes:
+        """All of them."""
+        return self._encoder.encode(self._desk.events)
 
     def part(self, start: int, session: Session) -> bytes:
         """Return what ``session`` gets, from the event at ``start``, without what is from people it ignores."""
@@ -48,16 +57,17 @@ class _Desk:
     """One room's pending events, and its readers by the encoder they share.
 
     ``authors`` says whom each event is from. ``ahead`` are the readers that have some of the events already, or
-    came after them: how many.
+    came after them: how many. ``owed`` is what a fan-out that takes several turns has not handed over yet.
     """
 
-    __slots__ = ("ahead", "authors", "events", "readers")
+    __slots__ = ("ahead", "authors", "events", "owed", "readers")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.authors: list[PersonId] = []
         self.readers: dict[Encoder, dict[Session, Reader]] = {}
         self.ahead: dict[Session, int] = {}
+        self.owed: dict[Session, tuple[Reader, bytes]] = {}
 
     def add(self, encoder: Encoder, session: Session, reader: Reader) -> None:
         """Let ``session`` read from the next event on."""
@@ -66,47 +76,66 @@ class _Desk:
             self.ahead[session] = len(self.events)
 
     def remove(self, session: Session) -> None:
-        """Let ``session`` read what is pending, and no more."""
+        """Let ``session`` read what is owed and pending, and no more."""
         for encoder, readers in self.readers.items():
             if session in readers:
-                self._catch_up(encoder, session, readers.pop(session))
+                self.catch_up(session)
                 self.ahead.pop(session, None)
+                del readers[session]
                 if not readers:
                     del self.readers[encoder]
                 return
 
     def catch_up(self, session: Session) -> None:
-        """Let ``session`` read what is pending now, before the others."""
+        """Let ``session`` read what is owed and pending now, before the others."""
+        if session in self.owed:
+            reader, data = self.owed.pop(session)
+            reader.deliver(data)
+        start = self.ahead.get(session, 0)
+        if start == len(self.events):
+            return
         for encoder, readers in self.readers.items():
             if session in readers:
-                self._catch_up(encoder, session, readers[session])
                 self.ahead[session] = len(self.events)
+                if data := _Chunk(encoder, self).part(start, session):
+                    readers[session].deliver(data)
                 return
 
-    def flush(self, ignoring: set[Session]) -> None:
-        """Let everybody read what is pending. ``ignoring`` are those who don't want to read everybody."""
+    def fan_out(self, ignoring: set[Session], budget: int) -> int:
+        """Let everybody read what is pending, ``budget`` of them now; return what is left of it.
+
+        ``ignoring`` are those who don't want to read everybody.
+        """
         special = self.ahead.keys() | ignoring
         for encoder, readers in self.readers.items():
             chunk = _Chunk(encoder, self)
             for session, reader in readers.items():
                 data = chunk.part(self.ahead.get(session, 0), session) if session in special else chunk.whole
-                if data:
+                if not data:
+                    continue
+                if budget > 0:
                     reader.deliver(data)
+                    budget -= 1
+                else:
+                    self.owed[session] = reader, data
         self.events, self.authors, self.ahead = [], [], {}
+        return budget
 
-    def _catch_up(self, encoder: Encoder, session: Session, reader: Reader) -> None:
-        if (start := self.ahead.get(session, 0)) < len(self.events):
-            pending = zip(self.events[start:], self.authors[start:], strict=True)
-            data = encoder.encode([event for event, author in pending if author not in session.ignores])
-            if data:
-                reader.deliver(data)
+    def pay(self, budget: int) -> int:
+        """Let ``budget`` readers read what they are owed; return what is left of it."""
+        for session in list(islice(self.owed, budget)):
+            reader, data = self.owed.pop(session)
+            reader.deliver(data)
+            budget -= 1
+        return budget
 
 
 class Publisher:
     """The audience of the hub: every connected session, and the readers of each room.
 
     What is published is pending until `flush`, or until the reactor's next turn: all who come and go in one turn
-    share one chunk and one write to each reader.
+    share one chunk and one write to each reader. A fan-out to very many takes several turns, so that the reactor
+    sees to others meanwhile; what is published until its end is pending until then.
     """
 
     def __init__(self, clock: IReactorTime) -> None:
@@ -114,7 +143,11 @@ class Publisher:
         self._sessions: dict[Session, Reader] = {}
         self._desks: dict[RoomId, _Desk] = {}
         self._waiting: dict[RoomId, _Desk] = {}
+        self._owing: dict[RoomId, _Desk] = {}
         self._ignoring: set[Session] = set()
+        # Who waits for the end of the fan-out that is under way, and of the one that is to follow it.
+        self._flushed: list[Callable[[], None]] = []
+        self._following: list[Callable[[], None]] = []
         self._scheduled = False
 
     def attach(self, session: Session, reader: Reader) -> None:
@@ -125,6 +158,15 @@ class Publisher:
         """Forget a session that has left all its rooms."""
         self._sessions.pop(session, None)
         self._ignoring.discard(session)
+
+    def when_flushed(self, call: Callable[[], None]) -> None:
+        """Call ``call`` once everybody has what was flushed so far, at once if that is so."""
+        if not self._owing:
+            call()
+        elif self._waiting:
+            self._following.append(call)
+        else:
+            self._flushed.append(call)
 
     def enter(self, room: RoomId, session: Session) -> None:
         """Let the session read the room from the next event on."""
@@ -143,10 +185,11 @@ class Publisher:
 
     def close(self, room: RoomId) -> None:
         """Let everybody read what was published so far, and no more."""
-        desk = self._waiting.pop(room, None)
+        desk = self._desks.pop(room, None)
         if desk is not None:
-            desk.flush(self._ignoring)
-        self._desks.pop(room, None)
+            desk.pay(len(desk.owed))
+            if self._waiting.pop(room, None):
+                desk.fan_out(self._ignoring, sum(map(len, desk.readers.values())))
 
     def refocus(self, session: Session) -> None:
         """Sort the session's readers anew, after its current room has changed."""
@@ -173,9 +216,7 @@ class Publisher:
             desk.events += events
             desk.authors += authors
             self._waiting[room] = desk
-            if not self._scheduled:
-                self._scheduled = True
-                self._clock.callLater(0, self._flush_later)
+            self._schedule()
 
     def send(self, session: Session, event: Event) -> None:
         """Send one event to one session."""
@@ -186,19 +227,50 @@ class Publisher:
 
     def catch_up(self, session: Session) -> None:
         """Let one session read what is pending for it."""
-        for room, desk in self._waiting.items():
-            if room in session.rooms or room == EVERYBODY:
-                desk.catch_up(session)
+        for desks in (self._owing, self._waiting):
+            for room, desk in desks.items():
+                if room in session.rooms or room == EVERYBODY:
+                    desk.catch_up(session)
 
     def flush(self) -> None:
-        """Let everybody read what is pending."""
+        """Let everybody read what is pending, the first of very many now and the others in the next turns."""
+        if self._owing:
+            return
         waiting, self._waiting = self._waiting, {}
-        for desk in waiting.values():
-            desk.flush(self._ignoring)
+        budget = _TURN_WRITES
+        for room, desk in waiting.items():
+            budget = desk.fan_out(self._ignoring, budget)
+            if desk.owed:
+                self._owing[room] = desk
+        if self._owing:
+            self._flushed += self._following
+            self._following = []
+            self._schedule()
 
-    def _flush_later(self) -> None:
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._clock.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        """The reactor's next turn: finish what was begun, else begin what is pending."""
         self._scheduled = False
+        budget = _TURN_WRITES
+        while self._owing and budget:
+            room = next(iter(self._owing))
+            budget = self._owing[room].pay(budget)
+            if not self._owing[room].owed:
+                del self._owing[room]
+        if self._owing:
+            self._schedule()
+            return
+        finished, self._flushed = self._flushed, []
         self.flush()
+        if not self._owing:
+            finished += self._following
+            self._following = []
+        for call in finished:
+            call()
 
 
 def _is_current(session: Session, room: RoomId) -> bool:

@@ -45,8 +45,8 @@ def test_ten_thousand_people(tmp_path: Path) -> None:
         people = []
         for number in range(_CONNECTIONS):
             people.append(person := daemon.json())
-            room = f"room{number // _PER_ROOM}"
-            lines = [person.line("login", name=f"p{number}"), person.line("join", room=room)]
+            room = number // _PER_ROOM
+            lines = [person.line("login", name=f"p{number}"), person.line("join", room=f"room{room}")]
             person.stream.send(b"".join(line for _, line in lines))
         for person in people:
             person.reply(1)

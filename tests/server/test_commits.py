@@ -110,6 +110,7 @@ class Desk:
             self.clock,  # type: ignore[arg-type]
             limits or Limits(),
             self._told,
+            lambda call: call(),
         )
 
     def _told(self, results: Sequence[Result]) -> None:

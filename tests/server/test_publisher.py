@@ -1,0 +1,272 @@
+"""Fan-out: encoded once, joined, written once to each; to very many in several turns; filtered for few."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from twisted.internet.task import Clock
+
+from tcpchat.core.audience import EVERYBODY
+from tcpchat.core.entries import PersonId, RoomId, Seq
+from tcpchat.core.events import Event, Notice
+from tcpchat.core.state import Room, Session
+from tcpchat.server.publisher import Publisher
+from tcpchat.wire.codec import Encoder
+
+TEA, HALL = RoomId(7), RoomId(8)
+NINA, BOB = PersonId(1), PersonId(2)
+# Several turns of the reactor.
+CROWD = 2_500
+
+
+class WordEncoder:
+    """Events as words, and a note of each encoding."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self.encodings = 0
+
+    def encode(self, events: Iterable[Event]) -> bytes:
+        self.encodings += 1
+        return b"".join(f"{self._prefix}{event.text} ".encode() for event in events if isinstance(event, Notice))
+
+
+class Member:
+    """A reader, and all it was given."""
+
+    def __init__(self, here: Encoder, elsewhere: Encoder | None = None) -> None:
+        self.session = Session()
+        self.given: list[bytes] = []
+        self._here = here
+        self._elsewhere = elsewhere or here
+
+    def encoder(self, *, current: bool) -> Encoder:
+        return self._here if current else self._elsewhere
+
+    def deliver(self, data: bytes) -> None:
+        self.given.append(data)
+
+    @property
+    def read(self) -> str:
+        return b"".join(self.given).decode().strip()
+
+
+class Stage:
+    """A publisher and its readers."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.publisher = Publisher(self.clock)
+        self.encoder = WordEncoder()
+
+    def member(self, *rooms: RoomId, encoder: Encoder | None = None) -> Member:
+        member = Member(encoder or self.encoder)
+        self.publisher.attach(member.session, member)
+        for room in rooms:
+            self.enter(member, room)
+        return member
+
+    def enter(self, member: Member, room: RoomId) -> None:
+        member.session.rooms[room] = Room(room, str(room), Seq(0), 0, "", NINA)
+        self.publisher.enter(room, member.session)
+
+    def leave(self, member: Member, room: RoomId) -> None:
+        self.publisher.leave(room, member.session)
+        del member.session.rooms[room]
+
+    def say(self, *words: str, room: RoomId = TEA, author: PersonId = NINA) -> None:
+        self.publisher.publish(room, [Notice(word) for word in words], [author] * len(words))
+
+    def turn(self) -> None:
+        """One turn of the reactor; a Clock would run what is asked for meanwhile in the same one."""
+        asked, self.clock.calls = self.clock.calls, []
+        for call in asked:
+            call.func(*call.args)
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+def test_all_of_a_kind_are_given_one_and_the_same_chunk(stage: Stage) -> None:
+    members = [stage.member(TEA) for _ in range(50)]
+    loud = WordEncoder("!")
+    others = [stage.member(TEA, encoder=loud) for _ in range(50)]
+    stage.say("a", "b")
+    stage.say("c")
+    stage.publisher.flush()
+    assert {id(member.given[0]) for member in members} == {id(members[0].given[0])}
+    assert [member.given for member in members] == [[b"a b c "]] * 50
+    assert [member.given for member in others] == [[b"!a !b !c "]] * 50
+    assert (stage.encoder.encodings, loud.encodings) == (1, 1)
+
+
+def test_what_is_pending_is_told_in_the_next_turn(stage: Stage) -> None:
+    member = stage.member(TEA, HALL)
+    stage.say("a")
+    stage.say("b", room=HALL)
+    assert member.given == []
+    stage.turn()
+    assert member.given == [b"a ", b"b "]
+    stage.turn()
+    assert member.given == [b"a ", b"b "]
+
+
+def test_who_enters_reads_from_there_on_and_who_leaves_up_to_there(stage: Stage) -> None:
+    old, leaver = stage.member(TEA), stage.member(TEA)
+    stage.say("a")
+    early = stage.member(TEA)
+    stage.say("b")
+    stage.leave(leaver, TEA)
+    late = stage.member(TEA)
+    stage.say("c")
+    both = stage.member(TEA)
+    stage.say("d")
+    stage.leave(both, TEA)
+    stage.say("e")
+    stage.turn()
+    stage.say("f")
+    stage.turn()
+    assert [one.read for one in (old, early, late)] == ["a b c d e f", "b c d e f", "c d e f"]
+    assert [one.read for one in (leaver, both)] == ["a b", "d"]
+    assert [len(one.given) for one in (old, early, late, leaver, both)] == [2, 2, 2, 1, 1]
+
+
+def test_who_asks_reads_what_is_pending_once_and_before_the_others(stage: Stage) -> None:
+    asker, other = stage.member(TEA, HALL), stage.member(TEA, HALL)
+    stage.say("a")
+    stage.say("b", room=HALL)
+    stage.publisher.catch_up(asker.session)
+    assert (asker.read, other.read) == ("a b", "")
+    stage.say("c")
+    stage.publisher.catch_up(asker.session)
+    stage.publisher.catch_up(asker.session)
+    stage.say("d")
+    stage.turn()
+    assert asker.given == [b"a ", b"b ", b"c ", b"d "]
+    assert other.given == [b"a c d ", b"b "]
+
+
+def test_who_ignores_somebody_gets_a_chunk_without_them(stage: Stage) -> None:
+    plain, picky = stage.member(TEA), stage.member(TEA)
+    picky.session.ignores = frozenset({BOB})
+    stage.publisher.refilter(picky.session)
+    stage.say("a", "b")
+    stage.publisher.flush()
+    assert picky.given[0] is plain.given[0]  # nothing to leave out: nothing of its own
+    stage.say("c")
+    stage.say("noise", author=BOB)
+    stage.say("d")
+    stage.publisher.flush()
+    stage.say("noise", author=BOB)
+    stage.publisher.flush()
+    stage.say("noise", author=BOB)
+    stage.say("e")
+    stage.publisher.catch_up(picky.session)
+    assert plain.given == [b"a b ", b"c noise d ", b"noise "]
+    assert picky.given == [b"a b ", b"c d ", b"e "]
+    stage.leave(picky, TEA)
+    picky.session.ignores = frozenset()
+    stage.publisher.refilter(picky.session)
+    stage.enter(picky, TEA)
+    stage.say("hello", author=BOB)
+    stage.publisher.flush()
+    assert picky.given[-1] == b"hello "
+
+
+def test_a_fan_out_to_very_many_takes_several_turns(stage: Stage) -> None:
+    crowd = [stage.member(TEA) for _ in range(CROWD)]
+    stage.say("a")
+    stage.publisher.flush()
+    done: list[str] = []
+    stage.publisher.when_flushed(lambda: done.append("a"))
+    assert [sum(bool(member.given) for member in crowd), done] == [1_000, []]
+    stage.turn()
+    assert [sum(bool(member.given) for member in crowd), done] == [2_000, []]
+    stage.turn()
+    assert done == ["a"]
+    assert [member.given for member in crowd] == [[b"a "]] * CROWD
+    stage.publisher.when_flushed(lambda: done.append("at once"))
+    assert done == ["a", "at once"]
+
+
+def test_coming_and_going_between_the_turns_of_a_fan_out(stage: Stage) -> None:
+    crowd = [stage.member(TEA) for _ in range(CROWD)]
+    stage.say("a")
+    stage.publisher.flush()
+    first, middle, last, asker = crowd[0], crowd[1_500], crowd[-1], crowd[-2]
+    stage.publisher.catch_up(asker.session)
+    assert asker.given == [b"a "]
+    stage.say("b")
+    for leaver in (first, last):
+        stage.leave(leaver, TEA)
+    newcomer = stage.member(TEA)
+    stage.publisher.catch_up(middle.session)
+    assert [one.given for one in (first, middle, last)] == [[b"a ", b"b "]] * 3
+    stage.say("c")
+    for _ in range(6):
+        stage.turn()
+    assert [one.read for one in (first, middle, last)] == ["a b", "a b c", "a b"]
+    assert newcomer.given == [b"c "]
+    assert all(member.given == [b"a ", b"b c "] for member in crowd[1:1_500])
+
+
+def test_what_is_flushed_during_a_fan_out_follows_it_before_anybody_hears_of_the_flush(stage: Stage) -> None:
+    crowd = [stage.member(TEA) for _ in range(CROWD)]
+    speaker = stage.member(HALL)
+    stage.say("a")
+    stage.publisher.flush()
+    stage.say("b", room=HALL)
+    stage.publisher.flush()
+    heard: list[str] = []
+    stage.publisher.when_flushed(lambda: heard.append(speaker.read))
+    for _ in range(3):
+        stage.turn()
+    assert heard == ["b"]
+    # Behind a second one of many turns, but not behind a third: else nobody would ever be answered in a storm.
+    stage.say("c")
+    stage.publisher.flush()
+    stage.say("d")
+    stage.publisher.flush()
+    stage.publisher.when_flushed(lambda: heard.append(crowd[-1].read))
+    stage.turn()
+    stage.turn()
+    assert crowd[-1].read == "a c"
+    stage.say("e")
+    stage.turn()
+    stage.turn()
+    assert heard == ["b", "a c d"]
+    for _ in range(3):
+        stage.turn()
+    assert all(member.read == "a c d e" for member in crowd)
+
+
+def test_closing_a_room_in_the_middle_of_a_fan_out(stage: Stage) -> None:
+    crowd = [stage.member(TEA) for _ in range(CROWD)]
+    stage.say("a")
+    stage.publisher.flush()
+    stage.say("b")
+    stage.publisher.close(TEA)
+    stage.say("nothing")
+    for _ in range(4):
+        stage.turn()
+    assert all(member.given == [b"a ", b"b "] for member in crowd)
+
+
+def test_a_change_of_the_current_room_changes_what_comes_after_it(stage: Stage) -> None:
+    member = Member(WordEncoder("here:"), WordEncoder("there:"))
+    stage.publisher.attach(member.session, member)
+    stage.enter(member, TEA)
+    stage.enter(member, HALL)
+    stage.publisher.enter(EVERYBODY, member.session)
+    stage.say("a")
+    stage.say("z", room=EVERYBODY)
+    member.session.current = member.session.rooms[TEA]
+    stage.publisher.refocus(member.session)
+    assert member.given == [b"there:a ", b"there:z "]
+    stage.say("b")
+    stage.say("c", room=HALL)
+    stage.turn()
+    assert member.given[2:] == [b"here:b ", b"there:c "]
