@@ -12,6 +12,7 @@ assert VERSION is not None
 TEST = ["pytest>=8", "pytest-twisted>=1.14", "hypothesis>=6.100", "cryptography>=42"]
 POSTGRESQL = ["psycopg[binary]>=3.2"]
 MARIADB = ["PyMySQL>=1.1"]
+BENCH = ["matplotlib>=3.9"]
 
 setup(
     name="tcpchat",
@@ -37,6 +38,7 @@ setup(
     extras_require={
         "postgresql": POSTGRESQL,
         "mariadb": MARIADB,
+        "bench": BENCH,
         "test": TEST,
         "dev": [*TEST, *POSTGRESQL, *MARIADB, "ruff>=0.9", "mypy>=1.14", "mypy-zope>=1.0"],
     },

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +24,15 @@ from servers import Server
 _HERE = Path(__file__).resolve().parent
 _PROGRAMS = ("chatload", "barelimit")
 _STALL_LIMIT_S = 20  # without one more finished handshake
-_RUN_LIMIT_S = 180  # connecting, settling and draining together, besides the sending itself
+_RUN_LIMIT_S = 120  # settling and draining together, besides connecting and sending
+_CONNECT_LIMIT_S = 0.1  # per connection
 _LOG = "log"
 _LOG_TAIL_LINES = 10
 _EXIT_BAD_DELIVERY = 3  # of chatload
+
+
+class NoToolsError(Exception):
+    """The C programs do not compile; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +46,16 @@ class Bench:
 
 
 def compile_tools(directory: Path) -> None:
-    """Compile the C programs; raise OSError or CalledProcessError if that fails."""
+    """Compile the C programs; raise NoToolsError if that fails."""
     compiler = os.environ.get("CC", "cc")
     environment = {**os.environ, "TMPDIR": str(directory)}  # nothing is left of a broken run
     for name in _PROGRAMS:
         source = _HERE / f"{name}.c"
         command = [compiler, "-O2", "-o", str(directory / name), str(source)]
-        subprocess.run(command, check=True, env=environment)
+        try:
+            subprocess.run(command, check=True, env=environment)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise NoToolsError(f"cannot compile {name}: {error}") from error
 
 
 def measure(bench: Bench, scenario: Scenario, server: Server) -> Figures:
@@ -72,11 +81,13 @@ def _load_fresh_server(bench: Bench, scenario: Scenario, server: Server, home: P
     data.mkdir(mode=0o700)
     command = server.command_line(port, data, bench.tools)
     # The working directory is the repository: twistd finds plugins of a checkout there.
+    begin = time.monotonic()
     with (
         (home / _LOG).open("wb") as output,
         running(command, bench.server_core, output, output, _HERE.parent) as process,
     ):
         wait_until_listening(process, port)
+        start_s = time.monotonic() - begin
         try:
             figures = _load(bench, scenario, server, port, process.pid)
         except NotMeasuredError as error:
@@ -86,7 +97,7 @@ def _load_fresh_server(bench: Bench, scenario: Scenario, server: Server, home: P
             raise NotMeasuredError(reason) from error
         if process.poll() is not None:
             raise NotMeasuredError(f"the server ended ({describe_end(process)})")
-        return figures
+        return {**figures, "start_s": round(start_s, 3)}
 
 
 def _load(bench: Bench, scenario: Scenario, server: Server, port: int, pid: int) -> Figures:
@@ -98,7 +109,7 @@ def _load(bench: Bench, scenario: Scenario, server: Server, port: int, pid: int)
         *server.dialogue,
         *scenario.arguments(),
     ]
-    limit = _RUN_LIMIT_S + scenario.seconds
+    limit = _RUN_LIMIT_S + _CONNECT_LIMIT_S * scenario.connections + scenario.seconds
     with (
         tempfile.TemporaryFile() as output,
         tempfile.TemporaryFile() as errors,
@@ -107,7 +118,7 @@ def _load(bench: Bench, scenario: Scenario, server: Server, port: int, pid: int)
         try:
             status = process.wait(timeout=limit)
         except subprocess.TimeoutExpired as error:
-            raise NotMeasuredError(f"the generator had no result after {limit} s") from error
+            raise NotMeasuredError(f"the generator had no result after {limit:.0f} s") from error
         output.seek(0)
         errors.seek(0)
         return _judge(status, output.read().decode(), errors.read().decode(errors="replace"))

@@ -13,7 +13,7 @@ from typing import IO
 LOOPBACK = "127.0.0.1"
 START_LIMIT_S = 15.0
 END_LIMIT_S = 10.0  # for SIGTERM; then SIGKILL
-_RETRY_S = 0.02
+_RETRY_S = 0.01  # the start of a server is measured as exactly as this
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -1,29 +1,32 @@
 """Measure chat servers side by side: CPU per delivery, throughput, latency, memory.
 
-    python benchmarks/run.py [SCENARIO ...] [--rounds 3] [--server tcpchat] [--json FILE]
+    python benchmarks/run.py [SCENARIO ...] [--rounds 3] [--server tcpchat] [--json FILE] [--plot FILE]
+    python benchmarks/run.py --from FILE [--plot FILE]
 
-Exit codes: 0 all cells have figures, 1 a cell failed, 2 wrong arguments or no C compiler.
+Exit codes: 0 all cells have figures, 1 a cell failed, 2 wrong arguments, or something is missing
+that is needed: a C compiler, matplotlib.
 """
 
 import argparse
-import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 
 import machine
-import results
-from measurement import Bench, compile_tools, measure
+import report
+from measurement import Bench, NoToolsError, compile_tools, measure
 from processes import NotMeasuredError, exit_on_signals
+from report import Report
 from results import Cell
 from scenarios import DEFAULT_SCENARIOS, SCENARIOS, Scenario
 from servers import BASELINE, DEFAULT_SERVERS, SERVERS, Server
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+DEFAULT_ROUNDS = 3
+PICTURES = (".svg", ".png")
 FILE_LIMIT = 65_536  # descriptors; the largest scenario needs some thousands
 
 
@@ -88,6 +91,21 @@ def new_file(text: str) -> Path:
     return Path(text)
 
 
+def picture(text: str) -> Path:
+    """Read an argument that names a picture to be written."""
+    if Path(text).suffix not in PICTURES:
+        raise argparse.ArgumentTypeError(f"the name must end in {' or '.join(PICTURES)}")
+    return new_file(text)
+
+
+def report_file(text: str) -> Report:
+    """Read an argument that names a file of --json."""
+    try:
+        return report.read(Path(text))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def parse_arguments() -> argparse.Namespace:
     """Read the command line; exit with 2 if it is wrong."""
     parser = argparse.ArgumentParser(
@@ -97,54 +115,91 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     names = " ".join(DEFAULT_SCENARIOS)
     add("scenarios", nargs="*", metavar="SCENARIO", help=f"default: {names}")
-    add("--rounds", type=int, default=3, help="medians are taken of them; default: 3")
+    add("--rounds", type=int, help=f"medians are taken of them; default: {DEFAULT_ROUNDS}")
     names = " ".join(DEFAULT_SERVERS)
     add("--server", action="append", choices=SERVERS, help=f"may be repeated; default: {names}")
     add("--cores", type=core_pair, metavar="S,G", help="cores of server and generator")
     add("--scratch", type=directory, metavar="DIR", help="where the servers keep their data")
     add("--json", type=new_file, metavar="FILE", help="write the figures of all rounds")
+    add("--plot", type=picture, metavar="FILE", help="draw the figures: .svg or .png")
+    add(
+        "--from",
+        dest="old",
+        type=report_file,
+        metavar="FILE",
+        help="show the figures of this file of --json, measure nothing",
+    )
     add("--markdown", action="store_true", help="print a Markdown table")
     arguments = parser.parse_args()
     for name in arguments.scenarios:
         if name not in SCENARIOS:
             parser.error(f"no such scenario: {name} (there are {' '.join(SCENARIOS)})")
-    if arguments.rounds < 1:
+    if arguments.rounds is not None and arguments.rounds < 1:
         parser.error("at least one round is needed")
+    if arguments.old:
+        for name in ("scenarios", "rounds", "server", "cores", "scratch", "json"):
+            if getattr(arguments, name):
+                parser.error(f"--from measures nothing, so {name} cannot be chosen")
+    scenarios = shown_scenarios(arguments)
+    if arguments.plot and not any(scenario.speaks for scenario in scenarios):
+        parser.error("--plot: nobody speaks in these scenarios, there is nothing to draw")
     return arguments
 
 
-def main() -> int:
-    """Measure and print; return the exit code."""
-    arguments = parse_arguments()
-    exit_on_signals()
-    raise_file_limit()
-    scenarios = [SCENARIOS[name] for name in arguments.scenarios or DEFAULT_SCENARIOS]
+def shown_scenarios(arguments: argparse.Namespace) -> list[Scenario]:
+    """The scenarios that are to be measured, or that have been."""
+    if arguments.old:
+        return [cell.scenario for cell in arguments.old.cells]
+    return [SCENARIOS[name] for name in arguments.scenarios or DEFAULT_SCENARIOS]
+
+
+def painter() -> Callable[[Report, Path], None]:
+    """What draws the picture; raises ImportError if matplotlib is not there."""
+    from plot import draw  # nothing else needs matplotlib
+
+    return draw
+
+
+def measure_all(arguments: argparse.Namespace) -> Report:
+    """Run everything; raises NoToolsError if the C programs do not compile."""
     names = dict.fromkeys((BASELINE, *(arguments.server or DEFAULT_SERVERS)))
     servers = [SERVERS[name] for name in names]
+    rounds = arguments.rounds or DEFAULT_ROUNDS
     server_core, generator_core = arguments.cores or default_cores()
     if server_core == generator_core:
         print("warning: server and generator share a core", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="chat-bench-", dir=arguments.scratch) as name:
         scratch = Path(name)
-        try:
-            compile_tools(scratch)
-        except (OSError, subprocess.CalledProcessError) as error:
-            print(f"cannot compile the C programs: {error}", file=sys.stderr)
-            return 2
+        compile_tools(scratch)
         this = machine.describe(REPOSITORY, scratch)
         bench = Bench(scratch, scratch, server_core, generator_core)
         cells: list[Cell] = []
-        for scenario in scenarios:
-            cells += compare(bench, scenario, servers, arguments.rounds)
-    table = results.rows(cells)
-    print(f"{this.line()}; rounds: {arguments.rounds}.\n")
-    print(results.as_markdown(table) if arguments.markdown else results.as_text(table))
-    if notes := results.notes(cells):
-        print("", *notes, sep="\n")
+        for scenario in shown_scenarios(arguments):
+            cells += compare(bench, scenario, servers, rounds)
+    return Report(this, rounds, cells)
+
+
+def main() -> int:
+    """Measure, or read what was measured, and show it; return the exit code."""
+    arguments = parse_arguments()
+    exit_on_signals()
+    raise_file_limit()
+    try:
+        draw = painter() if arguments.plot else None
+    except ImportError as error:
+        print(f"--plot needs matplotlib, which the extra `bench` installs: {error}", file=sys.stderr)
+        return 2
+    try:
+        found = arguments.old or measure_all(arguments)
+    except NoToolsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(found.show(arguments.markdown))
     if arguments.json:
-        content = {"machine": asdict(this), "cells": [results.as_json(cell) for cell in cells]}
-        arguments.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    return 1 if any(cell.failure for cell in cells) else 0
+        report.write(found, arguments.json)
+    if draw:
+        draw(found, arguments.plot)
+    return 1 if found.failed else 0
 
 
 if __name__ == "__main__":

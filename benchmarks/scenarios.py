@@ -23,9 +23,19 @@ class Scenario:
     seconds: int = 3
 
     @property
+    def connections(self) -> int:
+        """Clients of all rooms together; each is in one room."""
+        return self.rooms * self.members
+
+    @property
     def speaks(self) -> bool:
         """False where only connections are made."""
         return self.senders > 0
+
+    @property
+    def flat_out(self) -> bool:
+        """True where server and generator set the pace, and throughput says something."""
+        return self.speaks and self.window > 0
 
     def arguments(self) -> list[str]:
         """The scenario as arguments of chatload."""
