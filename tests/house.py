@@ -25,8 +25,8 @@ from tcpchat.core.requests import (
     DeleteRoom,
     Page,
     ReadPage,
-    Request,
     Result,
+    Supply,
 )
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
@@ -50,19 +50,18 @@ class MemoryStore:
         self.hub: Hub
         self.when_delivered: Callable[[Callable[[], None]], None]
         self._changes: list[tuple[Change, Waiter]] = []
-        self._pages: list[tuple[ReadPage, Waiter]] = []
+        self._pages: list[tuple[ReadPage, Callable[[Supply], None]]] = []
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits."""
         return not self._changes and not self._pages
 
-    def perform(self, request: Request, waiter: Waiter) -> None:
-        if isinstance(request, ReadPage):
-            self._pages.append((request, waiter))
-        else:
-            assert isinstance(request, Append | CreateRoom | DeleteRoom)
-            self._changes.append((request, waiter))
+    def submit(self, change: Change, waiter: Waiter) -> None:
+        self._changes.append((change, waiter))
+
+    def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
+        self._pages.append((request, done))
 
     def commit(self) -> None:
         """Commit everything that waits as one batch, tell the hub, then each author."""
@@ -84,18 +83,18 @@ class MemoryStore:
     def read(self) -> None:
         """Answer every page asked for."""
         pages, self._pages = self._pages, []
-        for request, waiter in pages:
+        for request, done in pages:
             log = self.logs.get(request.room, [])[request.first - 1 : request.last]
-            waiter.done(Page(request.room, trim(log, PAGE_BYTES, newest=request.newest)))
+            done(Page(request.room, trim(log, PAGE_BYTES, newest=request.newest)))
 
     def take_pages(self) -> Callable[[], None]:
         """Read the pages asked for now, and return what answers them later."""
         pages, self._pages = self._pages, []
-        read = [(Page(ask.room, self.logs[ask.room][ask.first - 1 : ask.last]), waiter) for ask, waiter in pages]
+        read = [(Page(ask.room, self.logs[ask.room][ask.first - 1 : ask.last]), done) for ask, done in pages]
 
         def answer() -> None:
-            for page, waiter in read:
-                waiter.done(page)
+            for page, done in read:
+                done(page)
 
         return answer
 
@@ -135,7 +134,7 @@ class House:
         self.chat = chat
         self.store.hub = self.hub
         self.store.when_delivered = publisher.when_flushed
-        self.factory = ChatFactory(Services(self.hub, self.store, publisher, self.clock, limits), trusted)
+        self.factory = ChatFactory(Services(self.hub, self.store, self.store, publisher, self.clock, limits), trusted)
 
     def _now(self) -> int:
         return 1_700_000_000_000 + int(self.clock.seconds() * 1000)

@@ -60,7 +60,7 @@ class Chat:
 
     def joined_room(self, session: Session, name: str) -> Room:
         """Return the room called ``name`` if the session is in it, or raise ``not-in-room``."""
-        room = self.room(session, name)
+        room = (self.rooms.get(name) if name != HERE else session.current) or self.room(session, name)
         if room.id not in session.rooms:
             raise ChatError(Code.NOT_IN_ROOM, f"You are not in {room.label}: join it first.", room=room.label)
         return room

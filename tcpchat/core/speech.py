@@ -24,7 +24,7 @@ def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Ac
     """Append to a room one has joined; accepted once committed."""
     if supply is not None:
         return _accepted(chat, supply)
-    person = chat.person(session)
+    person = session.person or chat.person(session)
     room = chat.joined_room(session, command.room)
     return Append(_draft(chat, room.id, person, command.text, _ACTION if command.action else _MESSAGE))
 

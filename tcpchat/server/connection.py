@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,11 +17,11 @@ from tcpchat.core.entries import Entry
 from tcpchat.core.events import Notice
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Append, Supply
+from tcpchat.core.requests import Append, Change, ReadPage, Supply
 from tcpchat.core.requests import Request as HubRequest
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.executor import Executor
+from tcpchat.server.commits import Waiter
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 from tcpchat.server.publisher import Publisher
@@ -56,7 +57,28 @@ class _Slot(msgspec.Struct, gc=False):
 
     def done(self, supply: Supply) -> None:
         """Take what the hub needed."""
-        self.connection.take(self, supply)
+        connection = self.connection
+        connection.uncommitted -= self.size
+        self.size = 0
+        if type(supply) is Entry and self.request.id is None:
+            self.answer = _UNHEARD
+            connection.settled(self)
+        else:
+            connection.step(self, self.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
+
+
+class Commits(Protocol):
+    """What commits changes; `tcpchat.server.commits.GroupCommit` is the real one."""
+
+    def submit(self, change: Change, waiter: Waiter) -> None:
+        """Commit ``change`` with others; ``waiter`` is told what it gave."""
+
+
+class Pages(Protocol):
+    """What reads pages of the log; `tcpchat.server.pages.PageReaders` is the real one."""
+
+    def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
+        """Read a page, and give it to ``done``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +86,8 @@ class Services:
     """What every connection uses."""
 
     hub: Hub
-    executor: Executor
+    commits: Commits
+    pages: Pages
     publisher: Publisher
     clock: IReactorTime
     limits: Limits
@@ -91,7 +114,8 @@ class Connection:
         self._waiting: Request | None = None
         self._barrier = False
         self._pause: IDelayedCall | None = None
-        self._uncommitted = 0
+        # Bytes of what is accepted and not committed.
+        self.uncommitted = 0
         self._held: list[bytes] | None = None
         self._ended = False
         services.publisher.attach(self.session, self)
@@ -115,12 +139,8 @@ class Connection:
         """Take one line, without its line end; False if the next one must wait. Not to be called while ``blocked``."""
         if self._ended:
             return True
-        request = self.codec.feed(line) or _NOTHING
-        if self._pace is None and not self._must_wait(request):
-            self._start(request)
-        else:
-            self._waiting = request
-            self._advance()
+        self._waiting = self.codec.feed(line) or _NOTHING
+        self._advance()
         return self._waiting is None and not self._barrier
 
     def refuse(self, error: ChatError) -> None:
@@ -178,21 +198,12 @@ class Connection:
         if self._waiting is not None:
             self._unblock()
 
-    def take(self, slot: _Slot, supply: Supply) -> None:
-        """Go on with a request that has what it needed."""
-        self._uncommitted -= slot.size
-        slot.size = 0
-        if slot.request.id is None and type(supply) is Entry:
-            slot.answer = _UNHEARD
-            if self._held is None:
-                self._settled(slot)
-        else:
-            self._step(slot, slot.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
-
     def _advance(self) -> None:
         """Start the waiting request if its turn has come."""
         request = self._waiting
-        if request is None or self._barrier or self._must_wait(request):
+        if request is None or self._barrier:
+            return
+        if (self._slots or self._outbox.clogged) and self._must_wait(request):
             return
         if self._pace is not None and (delay := self._pace.take()):
             self._pause = self._services.clock.callLater(delay, self._resume)
@@ -206,11 +217,10 @@ class Connection:
             return True  # who doesn't read its answers gets no more of them
         if not self._slots:
             return False
-        return (
-            not _is_pipelined(request)
-            or len(self._slots) >= self._limits.pipelined_requests
-            or self._uncommitted > self._limits.uncommitted_connection_bytes
-        )
+        if isinstance(request.asks, Command) and not request.asks.pipelined:
+            return True
+        limits = self._limits
+        return len(self._slots) >= limits.pipelined_requests or self.uncommitted > limits.uncommitted_connection_bytes
 
     def _resume(self) -> None:
         """The pause for a too fast peer is over."""
@@ -224,13 +234,13 @@ class Connection:
             slot = _Slot(self, request, asks.pipelined)
             self._slots.append(slot)
             self._barrier = not asks.pipelined
-            self._step(slot, asks)
+            self.step(slot, asks)
         else:
             slot = _Slot(self, request, True, 0, asks)
             self._slots.append(slot)
-            self._settled(slot)
+            self.settled(slot)
 
-    def _step(self, slot: _Slot, command: Command, supply: Supply | None = None) -> None:
+    def step(self, slot: _Slot, command: Command, supply: Supply | None = None) -> None:
         """Ask the hub, and perform what it needs: it will be asked again with the result."""
         try:
             outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
@@ -241,14 +251,17 @@ class Connection:
             outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
         if not isinstance(outcome, HubRequest):
             slot.answer = outcome
-            self._settled(slot)
+            self.settled(slot)
             return
         if type(outcome) is Append:
             slot.size = len(outcome.draft.text) + self._limits.change_overhead_bytes
-            self._uncommitted += slot.size
-        self._services.executor.perform(outcome, slot)
+            self.uncommitted += slot.size
+        if isinstance(outcome, ReadPage):
+            self._services.pages.fetch(outcome, slot.done)
+        else:
+            self._services.commits.submit(outcome, slot)  # type: ignore[arg-type]  # all the others are changes
 
-    def _settled(self, slot: _Slot) -> None:
+    def settled(self, slot: _Slot) -> None:
         """See to an answer, at once, unless more of a batch's answers come: then with them."""
         if slot.pipelined and self._held is not None:
             return
@@ -283,7 +296,3 @@ class Connection:
         self._advance()
         if not self.blocked:
             self._peer.proceed()
-
-
-def _is_pipelined(request: Request) -> bool:
-    return request.asks.pipelined if isinstance(request.asks, Command) else True

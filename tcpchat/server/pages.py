@@ -32,7 +32,7 @@ class PageReaders:
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="log reader")
 
-    def read(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
+    def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
         """Read a page; ``done`` is given a `Page` or a `ChatError` on the reactor's thread."""
         self._threads.submit(self._work, request, done)
 

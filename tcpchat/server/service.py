@@ -27,7 +27,6 @@ from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.descriptors import connection_capacity
 from tcpchat.server.endpoints import listen
-from tcpchat.server.executor import StoreExecutor
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.options import Options, Settings
 from tcpchat.server.pages import PageReaders
@@ -152,7 +151,7 @@ def make_service(
     commits = GroupCommit(writer, reactor, limits, hub.commit, publisher.when_flushed)
     pages = PageReaders(engine, reactor, limits)
     capacity = connection_capacity()
-    services = Services(hub, StoreExecutor(commits, pages), publisher, reactor, limits)
+    services = Services(hub, commits, pages, publisher, reactor, limits)
     factory = ChatFactory(services, settings.trusted, capacity)
     ports = listen(reactor, factory, settings.port, settings.endpoints)
     return ChatService(reactor, factory, ports, commits, pages, lock, url.render_as_string(), unfinished, capacity)
