@@ -44,5 +44,8 @@ class Audience(Protocol):
     def catch_up(self, session: Session) -> None:
         """Tell one session at once what is pending for it."""
 
+    def flush_soon(self) -> None:
+        """Tell everybody what is pending, with what else happens in the next moment."""
+
     def flush(self) -> None:
         """Tell everybody at once what is pending."""

@@ -64,10 +64,15 @@ class Hub:
         """
         if session.person is None and command.needs_login:
             raise not_logged_in()
-        if not command.pipelined:
-            # No answer overtakes what happened before it.
-            self._chat.audience.catch_up(session)
-        return HANDLERS[type(command)](self._chat, session, command, supply)
+        handler = HANDLERS[type(command)]
+        if command.pipelined:
+            return handler(self._chat, session, command, supply)
+        audience = self._chat.audience
+        audience.catch_up(session)  # no answer overtakes what happened before it
+        try:
+            return handler(self._chat, session, command, supply)
+        finally:
+            audience.flush_soon()
 
     def commit(self, changes: Iterable[Result]) -> None:
         """Take what one batch has committed into the state, in its order, and tell the readers.

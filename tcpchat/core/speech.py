@@ -38,6 +38,7 @@ def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supp
     lobby = chat.rooms.log(LOBBY_ID)
     if isinstance(lobby, Room) and lobby.id not in session.rooms:
         enter(chat, session, lobby)
+        chat.audience.flush_soon()
     return Append(draft)
 
 

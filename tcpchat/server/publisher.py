@@ -133,13 +133,14 @@ class _Desk:
 class Publisher:
     """The audience of the hub: every connected session, and the readers of each room.
 
-    What is published is pending until `flush`, or until the reactor's next turn: all who come and go in one turn
+    What is published is pending until `flush`; after `flush_soon` all who come and go in one turn of the reactor
     share one chunk and one write to each reader. A fan-out to very many takes several turns, so that the reactor
     sees to others meanwhile; what is published until its end is pending until then.
     """
 
-    def __init__(self, clock: IReactorTime) -> None:
+    def __init__(self, clock: IReactorTime, *, turn_writes: int = _TURN_WRITES) -> None:
         self._clock = clock
+        self._turn_writes = turn_writes
         self._sessions: dict[Session, Reader] = {}
         self._desks: dict[RoomId, _Desk] = {}
         self._waiting: dict[RoomId, _Desk] = {}
@@ -216,7 +217,6 @@ class Publisher:
             desk.events += events
             desk.authors += authors
             self._waiting[room] = desk
-            self._schedule()
 
     def send(self, session: Session, event: Event) -> None:
         """Send one event to one session."""
@@ -232,12 +232,17 @@ class Publisher:
                 if room in session.rooms or room == EVERYBODY:
                     desk.catch_up(session)
 
+    def flush_soon(self) -> None:
+        """Let everybody read what is pending in the reactor's next turn."""
+        if self._waiting:
+            self._schedule()
+
     def flush(self) -> None:
         """Let everybody read what is pending, the first of very many now and the others in the next turns."""
         if self._owing:
             return
         waiting, self._waiting = self._waiting, {}
-        budget = _TURN_WRITES
+        budget = self._turn_writes
         for room, desk in waiting.items():
             budget = desk.fan_out(self._ignoring, budget)
             if desk.owed:
@@ -255,7 +260,7 @@ class Publisher:
     def _go_on(self) -> None:
         """The reactor's next turn: finish what was begun, else begin what is pending."""
         self._scheduled = False
-        budget = _TURN_WRITES
+        budget = self._turn_writes
         while self._owing and budget:
             room = next(iter(self._owing))
             budget = self._owing[room].pay(budget)

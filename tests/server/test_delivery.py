@@ -165,7 +165,8 @@ class BusyHouse:
         self.disk = Disk()
         self._clock = TurnClock()
         self._reactor = BatchReactor(self._clock, self.disk)
-        self._publisher = Publisher(self._clock)
+        # So few that each fan-out takes several turns.
+        self._publisher = Publisher(self._clock, turn_writes=2)
         ids = itertools.count(1 << 40, 1 << 20)
         identity = Identity("tcpchat", "0.0.1")
         chat = Chat(identity, _LIMITS, self._publisher, self._now, partial(next, ids), Tails(_LIMITS))

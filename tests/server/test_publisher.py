@@ -77,6 +77,7 @@ class Stage:
 
     def say(self, *words: str, room: RoomId = TEA, author: PersonId = NINA) -> None:
         self.publisher.publish(room, [Notice(word) for word in words], [author] * len(words))
+        self.publisher.flush_soon()
 
     def turn(self) -> None:
         """One turn of the reactor; a Clock would run what is asked for meanwhile in the same one."""
