@@ -23,7 +23,7 @@ from tcpchat.store.log import Outcome
 _BATCH_CHANGES = 1_000
 # The shortest time from one batch to the next under load. The first goes at once; the ones after it grow a little,
 # so that a commit, an encoding and a send() to each reader are shared by more messages.
-_BATCH_SECONDS = 0.002
+_BATCH_SECONDS = 0.003
 # What is removed of a deleted room between two batches: about 10 ms.
 _PURGE_ENTRIES = 2_000
 

@@ -168,7 +168,7 @@ def test_while_one_batch_is_committed_the_next_one_gathers(desk: Desk) -> None:
     desk.commit()
     desk.clock.advance(0.0005)
     assert len(desk.log.batches) == 1  # under load a batch has a little time to gather
-    desk.clock.advance(0.002)
+    desk.clock.advance(0.003)
     desk.commit()
     assert [texts(batch) for batch in desk.log.batches] == [["a"], ["b", "c"]]
     assert [len(result) for result in late] == [1, 1]
@@ -258,6 +258,6 @@ def test_a_clock_that_is_set_back_stops_nothing(desk: Desk) -> None:
     desk.commit()
     desk.clock.rightNow -= 3600
     desk.say("b")
-    desk.clock.advance(0.002)
+    desk.clock.advance(0.003)
     desk.commit()
     assert [texts(batch) for batch in desk.log.batches] == [["a"], ["b"]]
