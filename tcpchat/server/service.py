@@ -23,10 +23,10 @@ from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
 from tcpchat.core.tails import Tails
 from tcpchat.errors import Code, StartError
+from tcpchat.server import descriptors
 from tcpchat.server.commits import GroupCommit, Log
 from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
-from tcpchat.server.descriptors import connection_capacity
 from tcpchat.server.endpoints import listen
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.options import Options, Settings
@@ -38,8 +38,6 @@ from tcpchat.store.reading import load_rooms
 
 __all__ = ["ChatService", "Options", "makeService", "make_service"]
 
-# As many connections should fit; fewer are said at the start.
-_CONNECTIONS = 10_000
 # Objects made and not gone, after which Python looks for cycles among them: a few MiB.
 _COLLECTOR_OBJECTS = 20_000
 # What stopping may take; systemd and people wait a little longer.
@@ -81,12 +79,8 @@ class ChatService(Service):
         if self._lock is not None:
             self._lock.sign()
         self._commits.start(self._unfinished)
-        if self._capacity < _CONNECTIONS:
-            self._log.warn(
-                "only {capacity} connections fit this process's limit of open files: "
-                "raise it with 'ulimit -n', or with LimitNOFILE in systemd",
-                capacity=self._capacity,
-            )
+        if few := descriptors.warning(self._capacity):
+            self._log.warn("{few}", few=few)
         self._log.info("the log is in {database}", database=self._database)
         for port in self.ports:
             self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=port.getHost())
@@ -128,6 +122,7 @@ def make_service(
     Nothing runs before ``startService``. ``log`` takes the place of the real log's writer, for tests.
     """
     limits = limits or Limits()
+    capacity = descriptors.connection_capacity()
     lock: FileLock | None = None
     if settings.database is None:
         open_directory(settings.data)
@@ -153,7 +148,6 @@ def make_service(
     writer = log or LogWriter(open_engine(url, writer=True))
     commits = GroupCommit(writer, reactor, limits, hub.commit, publisher.when_flushed)
     pages = PageReaders(engine, reactor, limits)
-    capacity = connection_capacity()
     services = Services(hub, commits, pages, publisher, reactor, limits)
     factory = ChatFactory(services, settings.trusted, capacity)
     ports = listen(reactor, factory, settings.port, settings.endpoints)

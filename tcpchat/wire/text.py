@@ -11,6 +11,7 @@ from tcpchat.core.answers import Answer, Arrived, Greeting
 from tcpchat.core.commands import Arrive, Command, Say
 from tcpchat.core.events import Event
 from tcpchat.core.names import HERE
+from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Request
 from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, help_lines, phrase_answer, phrase_event
@@ -53,7 +54,8 @@ class TextCodec:
     def feed(self, line: bytes) -> Request | None:
         """Understand one line: a command, a name, or speech for the current room."""
         try:
-            words = line.decode().strip()
+            # A stray control character, as Ctrl-D leaves in telnet, must not make speech of a command.
+            words = clean(line.decode())
         except UnicodeDecodeError:
             text = "That line was not UTF-8, so it was not read. Set your terminal to UTF-8 and type it again."
             return Request(ChatError(Code.BAD_UTF8, text))

@@ -20,7 +20,7 @@ def _within(soft: int, hard: int) -> tuple[str, ...]:
 
 def test_the_limit_of_open_files_is_raised_and_said_when_it_is_too_low(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data", within=_within(64, 400)) as daemon:
-        assert daemon.log.count("only 272 connections fit this process's limit of open files: ") == 1
+        assert daemon.log.count("this process may have 400 files open, so that only 272 connections fit: ") == 1
         people = [daemon.json(f"p{number}") for number in range(272)]
         late = daemon.text()
         assert late.rest() == ["The server is full. Please try again later."]

@@ -39,6 +39,14 @@ def _complaint(directory: Path, *options: str, **settings: str) -> str:
     return lines[0].removeprefix("tcpchat: ")
 
 
+def test_far_too_few_open_files(tmp_path: Path) -> None:
+    command = f"ulimit -n 100 && exec {TWISTD} -n --pidfile= tcpchat --port 0 --data {tmp_path / 'data'}"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    (line,) = (ended.stdout + ended.stderr).splitlines()
+    assert line.startswith("tcpchat: this process may have only 100 files open, and needs 256 at least: ")
+    assert ended.returncode == 1
+
+
 def test_a_port_in_use(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

@@ -112,6 +112,12 @@ def test_the_first_line_is_a_name_and_commands_still_work() -> None:
     assert codec.reply(Request(Words(())), ChatError(Code.NAME_TAKEN, "Taken.")) == b"Taken.\r\nWhat is your name?\r\n"
 
 
+@pytest.mark.parametrize("stray", ["\x04", "\x01 ", " \t", "\x1b"])
+def test_a_stray_control_character_makes_no_speech_of_a_command(codec: TextCodec, stray: str) -> None:
+    assert understand(codec, f"{stray}/quit") == Quit()
+    assert understand(codec, f"{stray}/msg bob secret") == Tell("bob", "secret")
+
+
 def test_bytes_that_are_not_utf8_are_refused_in_a_sentence(codec: TextCodec) -> None:
     request = codec.feed(b"caf\xe9")
     assert request is not None
