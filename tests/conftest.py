@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine under load is slow, and no test here is about time.
+settings.register_profile("tcpchat", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tcpchat")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -14,6 +14,7 @@ from tcpchat.core.requests import Deleted, Request, Result, Supply
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.state import Room, Session
 from tcpchat.core.users import Users
+from tcpchat.errors import ChatError
 
 Handler = Callable[[Chat, Session, Any, Supply | None], Answer | Request]
 
@@ -65,10 +66,15 @@ class Hub:
         if session.person is None and command.needs_login:
             raise not_logged_in()
         handler = HANDLERS[type(command)]
-        if command.pipelined:
-            return handler(self._chat, session, command, supply)
         audience = self._chat.audience
-        audience.catch_up(session)  # no answer overtakes what happened before it
+        # No answer overtakes what happened before it. What is said is answered after a flush, unless it is refused.
+        if command.pipelined:
+            try:
+                return handler(self._chat, session, command, supply)
+            except ChatError:
+                audience.catch_up(session)
+                raise
+        audience.catch_up(session)
         try:
             return handler(self._chat, session, command, supply)
         finally:

@@ -191,10 +191,12 @@ class Connection:
 
     def release(self) -> None:
         """Send what was gathered."""
-        self._answer()
-        held, self._held = self._held, None
-        if held:
-            self._outbox.write(b"".join(held))
+        try:
+            self._answer()
+        finally:
+            held, self._held = self._held, None
+            if held:
+                self._outbox.write(b"".join(held))
         if self._waiting is not None:
             self._unblock()
 
@@ -253,12 +255,12 @@ class Connection:
             slot.answer = outcome
             self.settled(slot)
             return
-        if type(outcome) is Append:
-            slot.size = len(outcome.draft.text) + self._limits.change_overhead_bytes
-            self.uncommitted += slot.size
         if isinstance(outcome, ReadPage):
             self._services.pages.fetch(outcome, slot.done)
         else:
+            text = len(outcome.draft.text) if type(outcome) is Append else 0
+            slot.size = text + self._limits.change_overhead_bytes
+            self.uncommitted += slot.size
             self._services.commits.submit(outcome, slot)  # type: ignore[arg-type]  # all the others are changes
 
     def settled(self, slot: _Slot) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
@@ -32,6 +33,12 @@ class PageReaders:
         self._own = threading.local()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="log reader")
 
+    def start(self) -> None:
+        """Start the threads and connect: later there may be no file left to open."""
+        everyone = threading.Barrier(_THREADS, timeout=1)
+        for _ in range(_THREADS):
+            self._threads.submit(self._begin, everyone)
+
     def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
         """Read a page; ``done`` is given a `Page` or a `ChatError` on the reactor's thread."""
         self._threads.submit(self._work, request, done)
@@ -39,6 +46,14 @@ class PageReaders:
     def stop(self) -> None:
         """End the threads after the pages in hand."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, everyone: threading.Barrier) -> None:
+        with suppress(threading.BrokenBarrierError):  # we are stopping already
+            everyone.wait()  # so that each thread does this once
+        try:
+            self._connection()
+        except DBAPIError as error:
+            self._log.error("the database can't be read yet: {reason}", reason=str(error.orig))
 
     def _work(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
         self._reactor.callFromThread(done, self._read(request))

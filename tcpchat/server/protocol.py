@@ -184,6 +184,8 @@ class ChatProtocol(LineSplitter):
         if self._outbox.finished:
             return
         self._reason = text
+        if self._connection is not None:
+            self._connection.release()  # what it was about to be told comes first
         self.finish(self._notice(text, code))
         self.paused = False
         self._check_end()

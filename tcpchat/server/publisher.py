@@ -8,12 +8,15 @@ from itertools import islice
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.entries import PersonId, RoomId
 from tcpchat.core.events import Event
 from tcpchat.core.state import Session
 from tcpchat.wire.codec import Encoder
+
+_log = Logger()
 
 # Writes to connections in one turn of the reactor: about 5 ms.
 _TURN_WRITES = 1_000
@@ -32,23 +35,24 @@ class Reader(Protocol):
 class _Chunk:
     """Pending events as one kind of reader gets them: joined for nearly all, in pieces for the few that differ."""
 
-    def __init__(self, encoder: Encoder, desk: _Desk) -> None:
+    def __init__(self, encoder: Encoder, events: Sequence[Event], authors: Sequence[PersonId]) -> None:
         self._encoder = encoder
-        self._desk = desk
+        self._events = events
+        self._authors = authors
         self._pieces: list[bytes] = []
 
     @cached_property
     def whole(self) -> bytes:
         """All of them."""
-        return self._encoder.encode(self._desk.events)
+        return self._encoder.encode(self._events)
 
     def part(self, start: int, session: Session) -> bytes:
         """Return what ``session`` gets, from the event at ``start``, without what is from people it ignores."""
-        authors = self._desk.authors
+        authors = self._authors
         if not start and session.ignores.isdisjoint(authors):
             return self.whole
         if not self._pieces:
-            self._pieces = [self._encoder.encode((event,)) for event in self._desk.events]
+            self._pieces = [self._encoder.encode((event,)) for event in self._events]
         pieces = zip(self._pieces[start:], authors[start:], strict=True)
         return b"".join([piece for piece, author in pieces if author not in session.ignores])
 
@@ -89,16 +93,15 @@ class _Desk:
     def catch_up(self, session: Session) -> None:
         """Let ``session`` read what is owed and pending now, before the others."""
         if session in self.owed:
-            reader, data = self.owed.pop(session)
-            reader.deliver(data)
+            _deliver(*self.owed.pop(session))
         start = self.ahead.get(session, 0)
         if start == len(self.events):
             return
         for encoder, readers in self.readers.items():
             if session in readers:
                 self.ahead[session] = len(self.events)
-                if data := _Chunk(encoder, self).part(start, session):
-                    readers[session].deliver(data)
+                if data := _Chunk(encoder, self.events, self.authors).part(start, session):
+                    _deliver(readers[session], data)
                 return
 
     def fan_out(self, ignoring: set[Session], budget: int) -> int:
@@ -106,26 +109,26 @@ class _Desk:
 
         ``ignoring`` are those who don't want to read everybody.
         """
-        special = self.ahead.keys() | ignoring
+        events, authors, ahead = self.events, self.authors, self.ahead
+        self.events, self.authors, self.ahead = [], [], {}
+        special = ahead.keys() | ignoring
         for encoder, readers in self.readers.items():
-            chunk = _Chunk(encoder, self)
+            chunk = _Chunk(encoder, events, authors)
             for session, reader in readers.items():
-                data = chunk.part(self.ahead.get(session, 0), session) if session in special else chunk.whole
+                data = chunk.part(ahead.get(session, 0), session) if session in special else chunk.whole
                 if not data:
                     continue
                 if budget > 0:
-                    reader.deliver(data)
+                    _deliver(reader, data)
                     budget -= 1
                 else:
                     self.owed[session] = reader, data
-        self.events, self.authors, self.ahead = [], [], {}
         return budget
 
     def pay(self, budget: int) -> int:
         """Let ``budget`` readers read what they are owed; return what is left of it."""
         for session in list(islice(self.owed, budget)):
-            reader, data = self.owed.pop(session)
-            reader.deliver(data)
+            _deliver(*self.owed.pop(session))
             budget -= 1
         return budget
 
@@ -164,7 +167,7 @@ class Publisher:
         """Call ``call`` once everybody has what was flushed so far, at once if that is so."""
         if not self._owing:
             call()
-        elif self._waiting:
+        elif self._waiting or self._following:
             self._following.append(call)
         else:
             self._flushed.append(call)
@@ -228,9 +231,11 @@ class Publisher:
     def catch_up(self, session: Session) -> None:
         """Let one session read what is pending for it."""
         for desks in (self._owing, self._waiting):
-            for room, desk in desks.items():
-                if room in session.rooms or room == EVERYBODY:
-                    desk.catch_up(session)
+            # A session has a hundred rooms at most; in a storm thousands may have something pending.
+            followed = [*session.rooms, EVERYBODY] if len(session.rooms) < len(desks) else list(desks)
+            for room in followed:
+                if room in desks and (room in session.rooms or room == EVERYBODY):
+                    desks[room].catch_up(session)
 
     def flush_soon(self) -> None:
         """Let everybody read what is pending in the reactor's next turn."""
@@ -244,7 +249,10 @@ class Publisher:
         waiting, self._waiting = self._waiting, {}
         budget = self._turn_writes
         for room, desk in waiting.items():
-            budget = desk.fan_out(self._ignoring, budget)
+            try:
+                budget = desk.fan_out(self._ignoring, budget)
+            except Exception:
+                _log.failure("what a room was to read could not be encoded")
             if desk.owed:
                 self._owing[room] = desk
         if self._owing:
@@ -275,7 +283,18 @@ class Publisher:
             finished += self._following
             self._following = []
         for call in finished:
-            call()
+            try:
+                call()
+            except Exception:
+                _log.failure("who waited for a delivery could not be told")
+
+
+def _deliver(reader: Reader, data: bytes) -> None:
+    """Hand ``data`` over; a fault in one reader must not keep the others from reading."""
+    try:
+        reader.deliver(data)
+    except Exception:
+        _log.failure("a reader could not be written to")
 
 
 def _is_current(session: Session, room: RoomId) -> bool:

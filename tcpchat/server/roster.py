@@ -18,6 +18,10 @@ LOCAL = "local"
 Network = IPv4Network | IPv6Network
 
 
+# Refused connections that are told why at a time: half of the files that are kept free.
+_REFUSED = 64
+
+
 class Connected(Protocol):
     """A connection, as the roster sees it."""
 
@@ -44,6 +48,7 @@ class Roster:
         self._limit = limits.connections_per_address
         self._trusted = trusted
         self._connections: set[Connected] = set()
+        self._refused: set[Connected] = set()
         self._addresses: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -53,26 +58,36 @@ class Roster:
         return iter(tuple(self._connections))
 
     def add(self, connection: Connected) -> None:
-        """Take a connection in; one too many, of all or from its address, is told so and closed."""
+        """Take a connection in; one too many, of all or from its address, is told so and closed.
+
+        While many of these are still being closed, the next ones are cut off without a word: they use up files.
+        """
         self._connections.add(connection)
         self._addresses[connection.address] += 1
-        if self._capacity is not None and len(self._connections) > self._capacity:
-            connection.dismiss("The server is full. Please try again later.", Code.TOO_MANY_CONNECTIONS)
+        if self._capacity is not None and len(self._connections) - len(self._refused) > self._capacity:
+            self._refuse(connection, "The server is full. Please try again later.")
             return
         # A unix socket is guarded by its file's mode, and may bring the clients of a whole proxy.
         exempt = connection.address == LOCAL or self.trusts(connection.address)
         if self._addresses[connection.address] > self._limit and not exempt:
-            connection.dismiss(
-                f"There are {self._limit} connections from your address already. Close one and try again.",
-                Code.TOO_MANY_CONNECTIONS,
+            self._refuse(
+                connection, f"There are {self._limit} connections from your address already. Close one and try again."
             )
 
     def remove(self, connection: Connected) -> None:
         """Forget a connection that has ended."""
         self._connections.discard(connection)
+        self._refused.discard(connection)
         self._addresses[connection.address] -= 1
         if not self._addresses[connection.address]:
             del self._addresses[connection.address]
+
+    def _refuse(self, connection: Connected, text: str) -> None:
+        self._refused.add(connection)
+        if len(self._refused) > _REFUSED:
+            connection.abort()
+        else:
+            connection.dismiss(text, Code.TOO_MANY_CONNECTIONS)
 
     def trusts(self, address: str) -> bool:
         """Return whether the address is exempt from limits on connections and speed."""

@@ -79,6 +79,7 @@ class ChatService(Service):
         if self._lock is not None:
             self._lock.sign()
         self._commits.start(self._unfinished)
+        self._pages.start()
         if few := descriptors.warning(self._capacity):
             self._log.warn("{few}", few=few)
         self._log.info("the log is in {database}", database=self._database)

@@ -174,7 +174,11 @@ def _create(connection: Connection, where: str) -> None:
     """Create everything in an empty database, as all the migrations would; a test holds the two together."""
     taken = sorted(set(inspect(connection).get_table_names()) & set(metadata.tables))
     if taken:
-        raise StartError(f"the database {where} has tables of another program: {', '.join(taken)}")
+        names = ", ".join(taken)
+        raise StartError(
+            f"the database {where} has tables that this program did not finish making, or another made ({names}): "
+            "give it an empty database"
+        )
     metadata.create_all(connection)
     _alembic_version.create(connection, checkfirst=True)
     connection.execute(insert(_alembic_version), {"version_num": REVISION})

@@ -48,8 +48,9 @@ def driver_cursor(connection: Connection) -> Iterator[Any]:
     """Give a cursor of the driver; what it raises comes as SQLAlchemy's `DBAPIError`, as from any statement."""
     dialect = connection.dialect
     driver: Any = dialect.loaded_dbapi
-    cursor = connection.connection.cursor()
+    cursor = None
     try:
+        cursor = connection.connection.cursor()
         yield cursor
     except driver.Error as error:
         lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
@@ -59,5 +60,6 @@ def driver_cursor(connection: Connection) -> Iterator[Any]:
             None, None, error, driver.Error, connection_invalidated=lost, dialect=dialect
         ) from error
     finally:
-        with suppress(driver.Error):
-            cursor.close()
+        if cursor is not None:
+            with suppress(driver.Error):
+                cursor.close()

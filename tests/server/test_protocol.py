@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tcpchat.core.entries import LOBBY_ID
 from tcpchat.core.limits import Limits
 from tcpchat.errors import ChatError, Code
+from tcpchat.server.roster import Roster
 from tests.house import House, Script, Terminal
 
 TRUSTED = (ip_network("192.0.2.0/24"),)
@@ -537,3 +538,36 @@ def test_what_came_while_waiting_counts_no_more_than_a_burst_after_a_break() -> 
     house.settle()
     assert len(house.store.logs[LOBBY_ID]) <= 10
     assert house.hub.users.get("nina") is None
+
+
+def test_a_refusal_comes_after_what_explains_it() -> None:
+    house = House(trusted=TRUSTED)
+    ann, bob = Script(house, "ann"), Script(house, "bob")
+    for person in (ann, bob):
+        person.enter("lobby")
+    ann.take()
+    bob.send("quit")
+    ann.tell("bob", "wait")
+    assert [line["op"] for line in ann.take()] == ["left", "tell"]
+
+
+def test_the_first_refused_connections_are_told_why_and_a_flood_is_cut_off() -> None:
+    house = House(Limits(connections_per_address=1))
+    house.connect()
+    refused = [house.connect() for _ in range(100)]
+    told = [one for one in refused if b"connections from your address" in one.take()]
+    assert told == refused[:64]
+    assert len(house.factory.connections) < 100
+    other = Terminal(house, "nina", host="192.0.2.2")
+    assert house.hub.users.get("nina") is not None
+    assert other.name == "nina"
+
+
+def test_refused_connections_take_nobody_s_place() -> None:
+    house = House(Limits(connections_per_address=2))
+    house.factory.connections = Roster(house.factory.services.limits, (), capacity=4)
+    for _ in range(20):
+        house.connect()
+    others = [house.connect(f"192.0.2.{number}") for number in (2, 3)]
+    assert not any(b"full" in other.take() for other in others)
+    assert b"The server is full" in house.connect("192.0.2.4").take()

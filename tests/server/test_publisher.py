@@ -244,6 +244,45 @@ def test_what_is_flushed_during_a_fan_out_follows_it_before_anybody_hears_of_the
     assert all(member.read == "a c d e" for member in crowd)
 
 
+def test_those_who_wait_are_called_in_their_order(stage: Stage) -> None:
+    for _ in range(CROWD):
+        stage.member(TEA)
+    lonely = stage.member(HALL)
+    order: list[int] = []
+    stage.say("a")
+    stage.publisher.flush()
+    stage.publisher.when_flushed(lambda: order.append(1))
+    stage.say("b", room=HALL)
+    stage.publisher.when_flushed(lambda: order.append(2))
+    stage.leave(lonely, HALL)
+    stage.publisher.when_flushed(lambda: order.append(3))
+    for _ in range(4):
+        stage.turn()
+    assert order == [1, 2, 3]
+
+
+def test_a_fault_in_one_reader_or_listener_stops_nobody_else(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(Member):
+        def deliver(self, data: bytes) -> None:
+            raise RuntimeError("broken")
+
+    crowd = [stage.member(TEA) for _ in range(CROWD)]
+    broken = Broken(stage.encoder)
+    stage.publisher.attach(broken.session, broken)
+    stage.enter(broken, TEA)
+    late = stage.member(TEA)
+    done: list[str] = []
+    stage.say("a")
+    stage.publisher.flush()
+    stage.publisher.when_flushed(lambda: [][0])
+    stage.publisher.when_flushed(lambda: done.append("told"))
+    for _ in range(4):
+        stage.turn()
+    assert all(member.given == [b"a "] for member in (*crowd, late))
+    assert done == ["told"]
+    stage.publisher.catch_up(broken.session)
+
+
 def test_closing_a_room_in_the_middle_of_a_fan_out(stage: Stage) -> None:
     crowd = [stage.member(TEA) for _ in range(CROWD)]
     stage.say("a")
