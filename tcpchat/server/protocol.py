@@ -57,6 +57,7 @@ class ChatProtocol(LineSplitter):
         self._half_closed = False
         self._lost = False
         self._reason = "ended by the peer"
+        self._unlogged = False
         self.MAX_LENGTH = self._limits.early_line_bytes
 
     # What Twisted calls.
@@ -148,6 +149,8 @@ class ChatProtocol(LineSplitter):
         if self._connection is not None:
             self._connection.hurry()
         self._roster.remove(self)
+        if self._unlogged:
+            return
         self._log.info(
             "connection from {address} ({speaker}) ended after {seconds:.1f} s: {reason}",
             address=self.address,
@@ -204,8 +207,9 @@ class ChatProtocol(LineSplitter):
         if self._connection is not None:
             self._connection.hurry()
 
-    def abort(self) -> None:
-        """Cut the connection."""
+    def abort(self, *, quietly: bool = False) -> None:
+        """Cut the connection; ``quietly``: nothing is logged of it."""
+        self._unlogged = quietly
         if not self._lost:
             self.transport.abortConnection()
 

@@ -33,8 +33,8 @@ class Connected(Protocol):
     def retire(self, text: str, code: Code) -> None:
         """Tell the peer why, answer everything it has sent so far, and close."""
 
-    def abort(self) -> None:
-        """Cut the connection."""
+    def abort(self, *, quietly: bool = False) -> None:
+        """Cut the connection; ``quietly``: nothing is logged of it."""
 
 
 class Roster:
@@ -85,7 +85,7 @@ class Roster:
     def _refuse(self, connection: Connected, text: str) -> None:
         self._refused.add(connection)
         if len(self._refused) > _REFUSED:
-            connection.abort()
+            connection.abort(quietly=True)  # a flood must not fill the log either
         else:
             connection.dismiss(text, Code.TOO_MANY_CONNECTIONS)
 
