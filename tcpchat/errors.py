@@ -31,6 +31,7 @@ class Code(StrEnum):
     TEXT_EMPTY = "text-empty"
     TEXT_TOO_LONG = "text-too-long"
     TOO_MANY_CONNECTIONS = "too-many-connections"
+    TOO_MANY_IGNORED = "too-many-ignored"
     TOO_MANY_ROOMS = "too-many-rooms"
     UNKNOWN_COMMAND = "unknown-command"
     UNKNOWN_OP = "unknown-op"

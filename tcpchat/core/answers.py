@@ -110,6 +110,46 @@ class Accepted(Answer, frozen=True):
     at: int
 
 
+class TopicText(Answer, frozen=True):
+    """What a room is for; empty if nobody has said it."""
+
+    room: str
+    text: str
+
+
+class Switched(Answer, frozen=True):
+    """The room one is speaking in now."""
+
+    room: str
+
+
+class Named(Answer, frozen=True):
+    """What one is called now, and in which colour."""
+
+    user: User
+
+
+class Away(Answer, frozen=True):
+    """Why one is away, as others are told; nothing when one is here."""
+
+    text: str | UnsetType = UNSET
+
+
+class Profile(Answer, frozen=True):
+    """What anybody may know of a person: never an address. ``since`` is when they came, in ms since 1970, UTC."""
+
+    user: User
+    rooms: list[str]
+    since: int
+    away: str | UnsetType = UNSET
+
+
+class Ignored(Answer, frozen=True):
+    """Whom one doesn't read, by the names that they had when that began."""
+
+    users: list[str]
+
+
 class HistoryPage(Answer, frozen=True):
     """Entries in the order of their numbers; ``more`` says that the asked direction goes on."""
 

@@ -8,7 +8,7 @@ from tcpchat.core.answers import Done, Greeting, RoomList, RoomNamed, RoomSummar
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Create, Delete, Hello, ListRooms, Ping
-from tcpchat.core.entries import LOBBY_ID, PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import LOBBY_ID, NOBODY, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
 from tcpchat.core.names import check_name, fold
 from tcpchat.core.permissions import check_delete
@@ -49,13 +49,18 @@ def ping(chat: Chat, session: Session, command: Ping, supply: Supply | None) -> 
 
 def rooms(chat: Chat, session: Session, command: ListRooms, supply: Supply | None) -> RoomList:
     """List the rooms."""
-    return RoomList(summaries(chat))
+    return RoomList(summaries(chat, command.search))
 
 
-def summaries(chat: Chat) -> list[RoomSummary]:
-    """Return the rooms as lines of a list, the busiest first, bounded by ``rooms_listed``."""
-    by_size = sorted(chat.rooms, key=lambda room: (-len(room.members), room.label))
-    return [room.summary for room in by_size[: chat.limits.rooms_listed]]
+def summaries(chat: Chat, search: str = "") -> list[RoomSummary]:
+    """Return the rooms as lines of a list, the busiest first, bounded by ``rooms_listed``.
+
+    With ``search`` only those whose name or topic contains it, in whatever case.
+    """
+    wanted = search.strip().casefold()
+    found = [room for room in chat.rooms if wanted in room.label.casefold() or wanted in room.topic.casefold()]
+    found.sort(key=lambda room: (-len(room.members), room.label))
+    return [room.summary for room in found[: chat.limits.rooms_listed]]
 
 
 def create(chat: Chat, session: Session, command: Create, supply: Supply | None) -> RoomNamed | CreateRoom:
@@ -132,7 +137,7 @@ def opened(chat: Chat, record: RoomRecord) -> None:
         return
     chat.opening.pop(fold(record.name), None)
     chat.rooms.add(Room.from_record(record))
-    chat.audience.publish(EVERYBODY, [RoomCreated(record.name)], [record.creator])
+    chat.audience.publish(EVERYBODY, [RoomCreated(record.name)], [NOBODY])
 
 
 def deleted(chat: Chat, room_id: RoomId) -> None:
@@ -141,7 +146,7 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
     if not isinstance(room, Room):
         return
     chat.audience.close(room.id)
-    chat.audience.publish(EVERYBODY, [RoomDeleted(room.label)], [room.creator])
+    chat.audience.publish(EVERYBODY, [RoomDeleted(room.label)], [NOBODY])
     for session in room.members:
         del session.rooms[room.id]
         if session.current is room:

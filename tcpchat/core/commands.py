@@ -55,7 +55,9 @@ class Quit(Command, frozen=True):
 
 
 class ListRooms(Command, frozen=True):
-    """Ask for the rooms there are."""
+    """Ask for the rooms there are, or those whose name or topic contains ``search``."""
+
+    search: str = ""
 
 
 class ListUsers(Command, frozen=True):
@@ -116,6 +118,65 @@ class Tell(Command, frozen=True):
     pipelined: ClassVar[bool] = True
     to: str
     text: str
+
+
+class Reply(Command, frozen=True):
+    """Say something to the person who wrote directly last."""
+
+    text: str
+
+
+class Topic(Command, frozen=True):
+    """Say what a room is for, or ask. An empty text, or a dash, takes the topic away."""
+
+    room: str
+    text: str | None = None
+
+
+class Switch(Command, frozen=True):
+    """Speak in another room that one is in."""
+
+    room: str
+
+
+class Rename(Command, frozen=True):
+    """Take another name."""
+
+    name: str
+
+
+class Recolor(Command, frozen=True):
+    """Take another colour, or none."""
+
+    color: str | None = None
+
+
+class GoAway(Command, frozen=True):
+    """Be away, with a word of why; without one be back."""
+
+    text: str = ""
+
+
+class WhoIs(Command, frozen=True):
+    """Ask who somebody is."""
+
+    user: str
+
+
+class Ignore(Command, frozen=True):
+    """Read nothing of somebody any more."""
+
+    user: str
+
+
+class Unignore(Command, frozen=True):
+    """Read somebody again."""
+
+    user: str
+
+
+class ListIgnored(Command, frozen=True):
+    """Ask whom one doesn't read."""
 
 
 class History(Command, frozen=True):

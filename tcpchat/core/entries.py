@@ -12,6 +12,8 @@ PersonId = NewType("PersonId", int)
 Seq = NewType("Seq", int)
 
 LOBBY_ID = RoomId(1)
+NOBODY = PersonId(0)
+"""In the place of an author: what is from nobody is ignored by nobody."""
 
 
 class Kind(IntEnum):
@@ -19,9 +21,10 @@ class Kind(IntEnum):
 
     MESSAGE = 0
     ACTION = 1
+    TOPIC = 2
 
 
-KIND_NAMES = {Kind.MESSAGE: "message", Kind.ACTION: "action"}
+KIND_NAMES = {Kind.MESSAGE: "message", Kind.ACTION: "action", Kind.TOPIC: "topic"}
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):

@@ -19,6 +19,7 @@ class User(msgspec.Struct, frozen=True, gc=False):
 
     name: str
     color: str | UnsetType = UNSET
+    away: bool | UnsetType = UNSET
 
 
 class Message(Event, frozen=True):
@@ -49,6 +50,43 @@ class MemberLeft(Event, frozen=True):
     op: ClassVar[str] = "left"
     room: str
     user: User
+
+
+class Renamed(Event, frozen=True):
+    """Somebody in the room, called ``name`` so far, has another name: the same person all the same."""
+
+    op: ClassVar[str] = "renamed"
+    room: str
+    name: str
+    user: User
+
+
+class ColorChanged(Event, frozen=True):
+    """Somebody in the room has another colour, or none."""
+
+    op: ClassVar[str] = "color"
+    room: str
+    user: User
+
+
+class AwayChanged(Event, frozen=True):
+    """Somebody in the room is away, with a word of why; or back, without one."""
+
+    op: ClassVar[str] = "away"
+    room: str
+    user: User
+    text: str | UnsetType = UNSET
+
+
+class TopicChanged(Event, frozen=True):
+    """An entry of a room's log that says what the room is for; an empty text says nothing any more."""
+
+    op: ClassVar[str] = "topic"
+    room: str
+    seq: int
+    at: int
+    from_: str = msgspec.field(name="from")
+    text: str
 
 
 class RoomCreated(Event, frozen=True):

@@ -9,12 +9,12 @@ from msgspec import UNSET
 from tcpchat.core.answers import HistoryPage
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import History
-from tcpchat.core.entries import KIND_NAMES, Entry, RoomId, Seq
-from tcpchat.core.events import Message
+from tcpchat.core.entries import KIND_NAMES, Entry, Kind, RoomId, Seq
+from tcpchat.core.events import Message, TopicChanged
 from tcpchat.core.names import HERE
 from tcpchat.core.permissions import may_read
 from tcpchat.core.requests import Page, ReadPage, Supply
-from tcpchat.core.state import Direct, Person, Room, Session
+from tcpchat.core.state import Direct, Room, Session
 from tcpchat.errors import ChatError, Code
 
 
@@ -33,10 +33,18 @@ def message(entry: Entry, label: str, other: str | None = None) -> Message:
     )
 
 
-def messages(entries: Iterable[Entry], log: Room | Direct, reader: Person) -> list[Message]:
-    """Return entries of ``log`` as ``reader`` sees them."""
-    other = log.other(reader).name if isinstance(log, Direct) else None
-    return [message(entry, log.label, other) for entry in entries]
+def event_of(entry: Entry, label: str) -> Message | TopicChanged:
+    """Return what the readers of a room are told of a new entry."""
+    draft = entry.draft
+    if draft.kind is Kind.TOPIC:
+        return TopicChanged(label, entry.seq, draft.at, draft.name, draft.text)
+    return message(entry, label)
+
+
+def messages(entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Message]:
+    """Return entries of ``log`` as ``reader`` sees them, without those of people whom it doesn't want to read."""
+    other = log.other(reader.person).name if isinstance(log, Direct) and reader.person else None
+    return [message(entry, log.label, other) for entry in entries if entry.draft.author not in reader.ignores]
 
 
 def trim(entries: list[Entry], size: int, *, newest: bool) -> list[Entry]:
@@ -88,7 +96,7 @@ def history(chat: Chat, session: Session, command: History, supply: Supply | Non
         more = entries[0].seq > readable.start or entries[-1].seq + 1 < readable.stop
     elif entries:
         more = entries[0].seq > readable.start if newest else entries[-1].seq + 1 < readable.stop
-    return HistoryPage(log.label, messages(entries, log, person), more)
+    return HistoryPage(log.label, messages(entries, log, session), more)
 
 
 def _log(chat: Chat, session: Session, name: str) -> Room | Direct:

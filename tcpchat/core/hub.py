@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tcpchat.core import catalogue, commands, history, membership, speech
+from tcpchat.core import catalogue, commands, history, membership, people, speech
 from tcpchat.core.answers import Answer
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
@@ -35,6 +35,16 @@ HANDLERS: dict[type[Command], Handler] = {
     commands.Say: speech.say,
     commands.SayInLobby: speech.say_in_lobby,
     commands.Tell: speech.tell,
+    commands.Reply: speech.reply,
+    commands.Topic: speech.topic,
+    commands.Switch: membership.switch,
+    commands.Rename: people.rename,
+    commands.Recolor: people.recolor,
+    commands.GoAway: people.go_away,
+    commands.WhoIs: people.who_is,
+    commands.Ignore: people.ignore,
+    commands.Unignore: people.unignore,
+    commands.ListIgnored: people.ignored,
     commands.History: history.history,
 }
 

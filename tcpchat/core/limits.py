@@ -34,6 +34,13 @@ class Limits:
     name_characters: int = 32
     name_bytes: int = 64
 
+    # Why somebody is away: half a line on a screen.
+    away_characters: int = 100
+    # What a room is for, in UTF-8: two or three sentences.
+    topic_bytes: int = 1 * KIB
+    # People one doesn't read.
+    ignored: int = 100
+
     # A fan-out to 5,000 takes about 20 ms of the reactor's time.
     people_per_room: int = 5_000
     rooms_per_person: int = 100

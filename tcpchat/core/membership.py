@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from tcpchat.core.answers import Arrived, Done, Goodbye, JoinedRoom, LeftRoom, LoggedIn, MemberList, UserList
+from tcpchat.core.answers import Arrived, Done, Goodbye, JoinedRoom, LeftRoom, LoggedIn, MemberList, Switched, UserList
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.catalogue import check_created, new_record, summaries
 from tcpchat.core.chat import Chat
-from tcpchat.core.commands import Arrive, Join, Leave, ListMembers, ListUsers, Login, Logout, Quit
-from tcpchat.core.entries import PersonId
+from tcpchat.core.commands import Arrive, Join, Leave, ListMembers, ListUsers, Login, Logout, Quit, Switch
+from tcpchat.core.entries import NOBODY, PersonId
 from tcpchat.core.events import MemberJoined, MemberLeft
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.names import HERE, LOBBY, check_color, check_person_name
 from tcpchat.core.permissions import may_read
 from tcpchat.core.requests import CreateRoom, ReadPage, Supply
 from tcpchat.core.state import Person, Room, Session
+from tcpchat.core.users import check_free
 from tcpchat.errors import ChatError, Code
 
 
@@ -25,9 +26,8 @@ def admit(chat: Chat, session: Session, name: str, color: str | None) -> Person:
         raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
     name = check_person_name(name, chat.limits)
     color = check_color(color)
-    if chat.users.get(name) is not None:
-        raise ChatError(Code.NAME_TAKEN, f"The name {name} is in use. Please choose another one.", name=name)
-    person = Person(PersonId(chat.new_id()), name, color, session)
+    check_free(chat.users, name, None, chat.limits)
+    person = Person(PersonId(chat.new_id()), name, color, session, since=chat.now())
     session.person = person
     chat.users.add(person)
     chat.audience.enter(EVERYBODY, session)
@@ -42,7 +42,9 @@ def sign_out(chat: Chat, session: Session) -> None:
     for room in list(session.rooms.values()):
         exit_room(chat, session, room)
     chat.audience.leave(EVERYBODY, session)
-    session.person = person.session = None
+    session.person = person.session = session.last_teller = None
+    session.ignores = {}
+    chat.audience.refilter(session)
     chat.users.remove(person)
     chat.rooms.forget_directs(person)
 
@@ -54,7 +56,7 @@ def enter(chat: Chat, session: Session, room: Room) -> None:
         focus(chat, session, room)
         return
     _check_space(chat, session, room)
-    chat.audience.publish(room.id, [MemberJoined(room.label, person.user)], [person.id])
+    chat.audience.publish(room.id, [MemberJoined(room.label, person.user)], [NOBODY])
     focus(chat, session, room)
     room.members[session] = person
     session.rooms[room.id] = room
@@ -69,7 +71,7 @@ def exit_room(chat: Chat, session: Session, room: Room) -> None:
     if session.current is room:
         focus(chat, session, next(reversed(session.rooms.values()), None))
     if not chat.closing:
-        chat.audience.publish(room.id, [MemberLeft(room.label, person.user)], [person.id])
+        chat.audience.publish(room.id, [MemberLeft(room.label, person.user)], [NOBODY])
 
 
 def focus(chat: Chat, session: Session, room: Room | None) -> None:
@@ -134,7 +136,7 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         more = entries[0].seq > 1
     else:
         more = entries[-1].seq < room.head
-    shown = messages(entries, room, person)
+    shown = messages(entries, room, session)
     return JoinedRoom(room.label, room.topic, room.head, room.epoch, room.users, shown, more)
 
 
@@ -143,6 +145,13 @@ def leave(chat: Chat, session: Session, command: Leave, supply: Supply | None) -
     room = chat.joined_room(session, command.room)
     exit_room(chat, session, room)
     return LeftRoom(room.label, room.users, session.current.label if session.current else UNSET)
+
+
+def switch(chat: Chat, session: Session, command: Switch, supply: Supply | None) -> Switched:
+    """Speak in another room from now on."""
+    room = chat.joined_room(session, command.room)
+    focus(chat, session, room)
+    return Switched(room.label)
 
 
 def members(chat: Chat, session: Session, command: ListMembers, supply: Supply | None) -> MemberList:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tcpchat.core.answers import Accepted
+from tcpchat.core.answers import Accepted, TopicText
 from tcpchat.core.chat import Chat
-from tcpchat.core.commands import Say, SayInLobby, Tell
+from tcpchat.core.commands import Reply, Say, SayInLobby, Tell, Topic
 from tcpchat.core.entries import LOBBY_ID, Draft, Entry, Kind, PersonId, RoomId, RoomRecord, Seq
-from tcpchat.core.history import message
+from tcpchat.core.history import event_of, message
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
 from tcpchat.core.requests import Append, Supply
@@ -61,6 +61,37 @@ def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> 
     return Append(draft, None if direct.stored else direct.record)
 
 
+def reply(chat: Chat, session: Session, command: Reply, supply: Supply | None) -> Accepted | Append:
+    """Append to the conversation with the person who wrote last, whatever they are called now."""
+    if supply is not None:
+        return _accepted(chat, supply)
+    other = chat.users.by_id(session.last_teller)
+    if other is None:
+        gone = "who wrote to you last is not here any more" if session.last_teller else "nobody has written to you yet"
+        raise ChatError(Code.NO_SUCH_USER, f"There is nobody to answer: {gone}.", user="")
+    return tell(chat, session, Tell(other.name, command.text), None)
+
+
+def topic(chat: Chat, session: Session, command: Topic, supply: Supply | None) -> Accepted | Append | TopicText:
+    """Append what the room is for, which is so once committed; or tell it."""
+    if supply is not None:
+        return _accepted(chat, supply)
+    if command.text is None:
+        room = chat.room(session, command.room)
+        return TopicText(room.label, room.topic)
+    room = chat.joined_room(session, command.room)
+    text = clean(command.text)
+    if len(text.encode()) > chat.limits.topic_bytes:
+        raise ChatError(
+            Code.TEXT_TOO_LONG,
+            f"The topic has {len(text.encode())} bytes; at most {chat.limits.topic_bytes} are allowed.",
+            max_bytes=chat.limits.topic_bytes,
+        )
+    person = chat.person(session)
+    text = "" if text == "-" else text
+    return Append(Draft(room.id, chat.now(), person.id, person.name, person.color, Kind.TOPIC, text))
+
+
 def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
     """Take what was committed in each room into the state, in log order, and tell everybody who reads it."""
     for room, appended in said.items():
@@ -73,7 +104,10 @@ def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
             log.stored = True
             _deliver(chat, log, appended)
         else:
-            messages = [message(entry, log.label) for entry in appended]
+            messages = [event_of(entry, log.label) for entry in appended]
+            for entry in appended:
+                if entry.draft.kind is Kind.TOPIC:
+                    log.topic = entry.draft.text
             chat.audience.publish(room, messages, [entry.draft.author for entry in appended])
 
 
@@ -128,4 +162,8 @@ def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
         if person.session is not None:
             other = direct.other(person).name
             for entry in entries:
+                if entry.draft.author in person.session.ignores:
+                    continue
+                if entry.draft.author != person.id:
+                    person.session.last_teller = entry.draft.author
                 chat.audience.send(person.session, message(entry, direct.label, other))

@@ -23,24 +23,28 @@ class Person:
     session: Session | None = None
     directs: dict[PersonId, Direct] = field(default_factory=dict)
     rooms_created: int = 0
+    since: int = 0
+    away: str | None = None
 
     @property
     def user(self) -> User:
         """This person as others see one."""
-        return User(self.name, self.color if self.color else UNSET)
+        return User(self.name, self.color if self.color else UNSET, True if self.away else UNSET)
 
 
 @dataclass(slots=True, eq=False)
 class Session:
     """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in.
 
-    ``ignores`` are the people whom it doesn't want to read; live delivery leaves them out.
+    ``ignores`` are the people whom it doesn't want to read, by their ids, with the names they had when that began.
+    ``last_teller`` is who wrote directly last.
     """
 
     person: Person | None = None
     rooms: dict[RoomId, Room] = field(default_factory=dict)
     current: Room | None = None
-    ignores: frozenset[PersonId] = frozenset()
+    ignores: dict[PersonId, str] = field(default_factory=dict)
+    last_teller: PersonId | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcpchat.core.entries import PersonId
+from tcpchat.core.limits import Limits
 from tcpchat.core.names import Key, fold
 from tcpchat.core.state import Person
+from tcpchat.errors import ChatError, Code
+
+# Names that are tried before giving up to suggest one.
+_SUGGESTIONS = 99
 
 
 class Users:
@@ -13,6 +19,7 @@ class Users:
 
     def __init__(self) -> None:
         self._people: dict[Key, Person] = {}
+        self._ids: dict[PersonId, Person] = {}
 
     def __len__(self) -> int:
         return len(self._people)
@@ -24,10 +31,34 @@ class Users:
         """Return the person who holds ``name``, in whatever spelling."""
         return self._people.get(fold(name))
 
+    def by_id(self, person: PersonId | None) -> Person | None:
+        """Return the person with this id, if still here."""
+        return None if person is None else self._ids.get(person)
+
     def add(self, person: Person) -> None:
         """Register a person whose name is free."""
         self._people[fold(person.name)] = person
+        self._ids[person.id] = person
 
     def remove(self, person: Person) -> None:
         """Give the person's name back."""
         del self._people[fold(person.name)]
+        del self._ids[person.id]
+
+
+def check_free(users: Users, name: str, person: Person | None, limits: Limits) -> None:
+    """Raise ``name-taken``, with a name that is free, if somebody other than ``person`` holds ``name``."""
+    holder = users.get(name)
+    if holder is None or holder is person:
+        return
+    free = next((other for other in _variants(name, limits) if users.get(other) is None), None)
+    advice = f"{free} is free." if free else "Please choose another one."
+    facts = {"name": name} | ({"suggestion": free} if free else {})
+    raise ChatError(Code.NAME_TAKEN, f"The name {name} is in use. {advice}", **facts)
+
+
+def _variants(name: str, limits: Limits) -> Iterator[str]:
+    for number in range(2, _SUGGESTIONS + 2):
+        other = f"{name}{number}"
+        if len(other) <= limits.name_characters and len(other.encode()) <= limits.name_bytes:
+            yield other

@@ -49,7 +49,7 @@ class _Chunk:
     def part(self, start: int, session: Session) -> bytes:
         """Return what ``session`` gets, from the event at ``start``, without what is from people it ignores."""
         authors = self._authors
-        if not start and session.ignores.isdisjoint(authors):
+        if not start and session.ignores.keys().isdisjoint(authors):
             return self.whole
         if not self._pieces:
             self._pieces = [self._encoder.encode((event,)) for event in self._events]

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from tcpchat.core.entries import Entry, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import Entry, Kind, RoomId, RoomRecord, Seq
 from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Result
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.database import HeldElsewhere, hold, release
@@ -28,6 +28,9 @@ _RETRY_SECONDS = (0.1, 0.4, 1.0)
 
 # What the database, or its driver before it, has against one change. A text with half a surrogate pair is the latter's.
 _BAD_DATA = (IntegrityError, DataError, UnicodeError)
+
+# Looking a member up in its enumeration takes a while, and this is asked for every entry.
+_TOPIC = Kind.TOPIC
 
 Heads = dict[RoomId, int]
 
@@ -176,7 +179,7 @@ class LogWriter:
         if row.number != self._number:
             return []
         heads = {RoomId(int(room)): int(head) for room, head in json.loads(row.heads).items()}
-        counts, _ = _needs(self._unresolved)
+        counts, *_ = _needs(self._unresolved)
         return _results(self._unresolved, counts, heads)
 
     def _write(self, connection: Connection, changes: Sequence[Change]) -> list[Result]:
@@ -184,9 +187,11 @@ class LogWriter:
         with connection.begin():
             if isinstance(changes[0], DeleteRoom):
                 self._delete(connection, changes[0])
-            counts, wanted = _needs(changes)
+            counts, wanted, topics = _needs(changes)
             if wanted:
                 self._create(connection, wanted)
+            for room, topic in sorted(topics.items()):
+                connection.execute(update(rooms).where(rooms.c.id == room).values(topic=topic))
             with driver_cursor(connection) as cursor:
                 heads = self._take_numbers(cursor, counts) if counts else {}
                 results = _results(changes, counts, heads)
@@ -272,18 +277,24 @@ def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
         yield changes[start:]
 
 
-def _needs(changes: Sequence[Change]) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord]]:
-    """Return how many entries go to each room, and the rooms that must be there: several may bring the same one."""
+def _needs(changes: Sequence[Change]) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord], dict[RoomId, str]]:
+    """Return how many entries go to each room, the rooms that must be there, and the topics that change.
+
+    Several changes may bring the same room; the last of several topics is it.
+    """
     appended: list[RoomId] = []
     wanted: dict[RoomId, RoomRecord] = {}
+    topics: dict[RoomId, str] = {}
     for change in changes:
         if type(change) is Append:
             appended.append(change.draft.room)
+            if change.draft.kind is _TOPIC:
+                topics[change.draft.room] = change.draft.text
             if change.opens is not None:
                 wanted[change.opens.id] = change.opens
         elif type(change) is CreateRoom:
             wanted[change.record.id] = change.record
-    return Counter(appended), wanted
+    return Counter(appended), wanted, topics
 
 
 def _results(changes: Sequence[Change], counts: Counter[RoomId], heads: Heads) -> list[Result]:

@@ -14,21 +14,39 @@ from tcpchat.core.answers import (
     Accepted,
     Answer,
     Arrived,
+    Away,
     Done,
     Goodbye,
     Greeting,
     HistoryPage,
+    Ignored,
     JoinedRoom,
     LeftRoom,
     MemberList,
+    Named,
+    Profile,
     RoomList,
     RoomNamed,
+    Switched,
+    TopicText,
     UserList,
 )
-from tcpchat.core.commands import Create, Ping
-from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Notice, Refocused, RoomDeleted, User
+from tcpchat.core.commands import Create, Ping, Rename
+from tcpchat.core.events import (
+    AwayChanged,
+    Event,
+    MemberJoined,
+    MemberLeft,
+    Message,
+    Notice,
+    Refocused,
+    Renamed,
+    RoomDeleted,
+    TopicChanged,
+    User,
+)
 from tcpchat.errors import ChatError
-from tcpchat.wire.table import TABLE, WORDS
+from tcpchat.wire.table import GROUPS, TABLE, WORDS
 
 NAME_QUESTION = "What is your name?"
 # More names than this are counted, not listed.
@@ -53,11 +71,18 @@ def help_lines(topic: str) -> list[str]:
     """Return the list of commands, or the form of one."""
     row = WORDS.get(topic.lower()) or WORDS.get(f"/{topic.lower()}")
     if row is not None:
-        return [f"{row.usage}: {row.summary}"]
+        others = f" Also: {', '.join(row.words[1:])}." if row.words[1:] else ""
+        return [f"{row.usage}: {row.summary}{others}", f"For example: {row.example}"]
     lines = [f"There is no command {topic[:32]}. These there are:"] if topic else []
-    lines += ["What you type is said in the room you are in. Commands begin with a slash:"]
-    lines += [f"{row.usage}: {row.summary}" for row in TABLE if row.words]
-    return [*lines, "/help COMMAND: Show one of them.", "To say something that begins with a slash, type it twice."]
+    lines += ["What you type is said in the room you are in. Commands begin with a slash."]
+    for group in GROUPS:
+        lines.append(f"{group}:")
+        lines += [f"{row.usage}: {row.summary}" for row in TABLE if row.words and row.group == group]
+    return [
+        *lines,
+        "/help COMMAND: Show one of them, with an example.",
+        "To say something that begins with a slash, type it twice.",
+    ]
 
 
 def phrase_event(event: Event, *, current: bool) -> str:
@@ -69,6 +94,13 @@ def phrase_event(event: Event, *, current: bool) -> str:
             return f"{user.name} joined {room}."
         case MemberLeft(room, user):
             return f"{user.name} left {room}."
+        case Renamed(room, old, user):
+            return f"{old} is called {user.name} now{_where(room, current=current)}."
+        case AwayChanged(room, user, text):
+            word = f"is away: {text}" if text else "is back"
+            return f"{user.name} {word}{_where(room, current=current)}."
+        case TopicChanged(room, _, _, name, text):
+            return f"{name} set the topic of {room}: {text}" if text else f"{name} took the topic of {room} away."
         case RoomDeleted(room):
             return f"The room {room} was deleted."
         case Refocused(room):
@@ -106,6 +138,18 @@ def phrase_answer(asked: object, answer: Answer, me: str) -> list[str]:
             if not entries:
                 return [f"Nothing has been said in {room} yet."]
             return ["This was said before, times in UTC:", *map(_logged, entries)]
+        case TopicText(room, text):
+            return [f"The topic of {room} is: {text}" if text else f"{room} has no topic. Type /topic TEXT to set one."]
+        case Switched(room):
+            return [_focus(room)]
+        case Named(user) if isinstance(asked, Rename):
+            return [f"You are called {user.name} now."]
+        case Away(text):
+            return [f"You are away: {text}" if text else "You are back."]
+        case Profile():
+            return [_profile(answer)]
+        case Ignored(users):
+            return [f"You ignore {_named(users)}." if users else "You ignore nobody."]
         case Done() if isinstance(asked, Ping):
             return ["pong"]
         case Goodbye():
@@ -127,6 +171,17 @@ def _joined(answer: JoinedRoom, me: str) -> list[str]:
     return lines
 
 
+def _profile(answer: Profile) -> str:
+    when = datetime.fromtimestamp(answer.since / 1000, UTC)
+    rooms = f"in {_named(answer.rooms)}" if answer.rooms else "in no room"
+    away = f" Away: {answer.away}" if answer.away else ""
+    return f"{answer.user.name} is a guest, here since {when.day} {when:%b %H:%M} UTC, {rooms}.{away}"
+
+
+def _where(room: str, *, current: bool) -> str:
+    return "" if current else f" (in {room})"
+
+
 def _focus(room: str | UnsetType) -> str:
     return f"You are speaking in {room} now." if room else "You are in no room now."
 
@@ -135,6 +190,8 @@ def _speech(message: Message, *, current: bool) -> str:
     name, text = message.from_, message.text
     if message.with_:
         return f"{name} to you: {text}" if message.with_ == name else f"you to {message.with_}: {text}"
+    if message.kind == "topic":
+        return f"{name} set the topic of {message.room}: {text}" if text else f"{name} took the topic away"
     if message.kind == "action":
         return f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
     return f"{name}: {text}" if current else f"{name} in {message.room}: {text}"
@@ -150,8 +207,12 @@ def _people(users: list[User]) -> str:
 
 
 def _listed(users: list[User]) -> str:
-    shown = ", ".join(user.name for user in users[:_NAMES_SHOWN])
-    hidden = len(users) - _NAMES_SHOWN
+    return _named([f"{user.name} (away)" if user.away else user.name for user in users])
+
+
+def _named(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    hidden = len(names) - _NAMES_SHOWN
     return f"{shown} and {hidden} more" if hidden > 0 else shown
 
 

@@ -1,23 +1,28 @@
 """The command table: every JSON operation and every word of the text wire, in one place.
 
-Parsing and help are driven by it; a new command is a new row.
+Parsing, help, completion and the reference in docs/protocol.md are driven by it; a new command is a new row.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from tcpchat.core import commands
 from tcpchat.core.commands import Command
 from tcpchat.core.names import HERE
 
+GROUPS = ("Talking", "Rooms", "People", "Yourself", "The connection")
+"""What commands are for, in the order of the help."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """One word after a text command, and the command's field it becomes.
 
-    The last parameter of a row takes the rest of the line if ``rest``; one with a ``default`` may be missing.
+    The last parameter of a row takes the rest of the line if ``rest``. One with a ``default`` may be missing; so may
+    one that is ``optional``, and then the command's own default counts.
     """
 
     name: str
@@ -25,102 +30,304 @@ class Parameter:
     default: str | None = None
     rest: bool = False
     number: bool = False
+    optional: bool = False
 
     @property
     def usage(self) -> str:
         """How the help shows it."""
-        return self.name if self.default is None else f"[{self.name}]"
+        return f"[{self.name}]" if self.optional or self.default is not None else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One command: its name as a JSON operation, its words on the text wire, and what they become."""
+    """One command: its name as a JSON operation, its words on the text wire, and what they become.
+
+    ``data`` and ``reply`` are the fields of the JSON objects, as the reference shows them; ``example`` is a line
+    that a person could type.
+    """
 
     command: type[Command]
+    group: str
     summary: str
     op: str = ""
+    data: str = ""
+    reply: str = ""
     words: tuple[str, ...] = ()
     parameters: tuple[Parameter, ...] = ()
+    example: str = ""
     fixed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def usage(self) -> str:
         """The first of its words with its parameters."""
-        return " ".join((self.words[0], *(parameter.usage for parameter in self.parameters)))
+        return self.usage_of(self.words[0])
+
+    def usage_of(self, word: str) -> str:
+        """One of its words with its parameters."""
+        return " ".join((word, *(parameter.usage for parameter in self.parameters)))
 
 
 _ROOM = Parameter("ROOM", "room")
 _THIS_ROOM = Parameter("ROOM", "room", default=HERE)
 _TEXT = Parameter("TEXT", "text", rest=True)
+_USER = Parameter("USER", "user")
 
 TABLE = (
-    Row(commands.Hello, "Ask what this server is.", op="hello"),
-    Row(commands.Login, "Log in as a guest.", op="login"),
-    Row(commands.Logout, "Log out and stay connected.", op="logout"),
-    Row(
-        commands.Join,
-        "Enter a room; it is created when absent.",
-        op="join",
-        words=("/join", ":jr"),
-        parameters=(_ROOM,),
-    ),
-    Row(
-        commands.Leave,
-        "Leave a room, this one if none is named.",
-        op="leave",
-        words=("/leave", ":lr"),
-        parameters=(_THIS_ROOM,),
-    ),
-    Row(commands.ListRooms, "List the rooms.", op="rooms", words=("/rooms", ":lrs")),
-    Row(
-        commands.ListMembers,
-        "List who is in a room.",
-        op="members",
-        words=("/who", ":lru"),
-        parameters=(_THIS_ROOM,),
-    ),
-    Row(commands.ListUsers, "List everybody who is here.", op="users", words=("/users", ":users")),
-    Row(
-        commands.Create,
-        "Create a room without entering it.",
-        op="create",
-        words=("/create", ":cr"),
-        parameters=(_ROOM,),
-    ),
-    Row(commands.Delete, "Delete a room that you created.", op="delete", words=("/delete",), parameters=(_ROOM,)),
     Row(
         commands.Say,
+        "Talking",
         "Say something in a room you are in.",
         op="say",
+        data="room, text, action?",
+        reply="room, seq, at",
         words=("/say", ":rm"),
         parameters=(_ROOM, _TEXT),
+        example="/say tea The kettle is on.",
     ),
-    Row(commands.SayInLobby, "Enter the lobby and speak there: the short form of join and say.", op="msg"),
     Row(
         commands.Say,
-        "Say what you do, as in /me waves.",
+        "Talking",
+        "Say what you do, in the third person.",
         words=("/me",),
         parameters=(_TEXT,),
+        example="/me waves",
         fixed={"room": HERE, "action": True},
     ),
     Row(
         commands.Tell,
+        "Talking",
         "Say something to one person only.",
         op="tell",
+        data="to, text",
+        reply="room, seq, at",
         words=("/msg", ":pm"),
         parameters=(Parameter("USER", "to"), _TEXT),
+        example="/msg nina Are you there?",
+    ),
+    Row(
+        commands.Reply,
+        "Talking",
+        "Answer the person who wrote to you only, last.",
+        words=("/reply",),
+        parameters=(_TEXT,),
+        example="/reply Yes, I am.",
     ),
     Row(
         commands.History,
+        "Talking",
         "Read the last entries of this room.",
         op="history",
+        data="room, before? or after? or around?, limit?",
+        reply="room, entries, more",
         words=("/history",),
         parameters=(Parameter("COUNT", "limit", default="20", number=True),),
+        example="/history 50",
         fixed={"room": HERE},
     ),
-    Row(commands.Ping, "Ask for an answer.", op="ping", words=("/ping", ":ping")),
-    Row(commands.Quit, "Say goodbye and close the connection.", op="quit", words=("/quit", ":quit")),
+    Row(
+        commands.SayInLobby,
+        "Talking",
+        "Enter the lobby and speak there: the short form of join and say.",
+        op="msg",
+        data="the text itself, or {text}",
+        reply="room, seq, at",
+    ),
+    Row(
+        commands.Join,
+        "Rooms",
+        "Enter a room; it is created when absent.",
+        op="join",
+        data="room, last? or after?",
+        reply="room, topic, head, epoch, members, entries, more",
+        words=("/join", ":jr"),
+        parameters=(_ROOM,),
+        example="/join tea",
+    ),
+    Row(
+        commands.Leave,
+        "Rooms",
+        "Leave a room, this one if none is named.",
+        op="leave",
+        data="room",
+        reply="room, members, current?",
+        words=("/leave", ":lr"),
+        parameters=(_THIS_ROOM,),
+        example="/leave tea",
+    ),
+    Row(
+        commands.Switch,
+        "Rooms",
+        "Speak in another of the rooms you are in.",
+        words=("/switch",),
+        parameters=(_ROOM,),
+        example="/switch lobby",
+    ),
+    Row(
+        commands.ListRooms,
+        "Rooms",
+        "List the rooms, or those whose name or topic contains a word.",
+        op="rooms",
+        data="search?",
+        reply="rooms: [{room, topic, members, head}], the busiest first, at most 1,000",
+        words=("/rooms", ":lrs"),
+        parameters=(Parameter("WORD", "search", default="", rest=True),),
+        example="/rooms tea",
+    ),
+    Row(
+        commands.ListMembers,
+        "Rooms",
+        "List who is in a room, this one if none is named.",
+        op="members",
+        data="room",
+        reply="room, members",
+        words=("/who", ":lru"),
+        parameters=(_THIS_ROOM,),
+        example="/who tea",
+    ),
+    Row(
+        commands.Topic,
+        "Rooms",
+        "Say what this room is for, or ask; a dash takes the topic away.",
+        op="topic",
+        data="room, text?",
+        reply="room, seq, at; without a text: room, text",
+        words=("/topic",),
+        parameters=(Parameter("TEXT", "text", rest=True, optional=True),),
+        example="/topic All about green tea",
+        fixed={"room": HERE},
+    ),
+    Row(
+        commands.Create,
+        "Rooms",
+        "Create a room without entering it.",
+        op="create",
+        data="room",
+        reply="room",
+        words=("/create", ":cr"),
+        parameters=(_ROOM,),
+        example="/create tea",
+    ),
+    Row(
+        commands.Delete,
+        "Rooms",
+        "Delete a room that you created, with everything said in it.",
+        op="delete",
+        data="room",
+        reply="room",
+        words=("/delete",),
+        parameters=(_ROOM,),
+        example="/delete tea",
+    ),
+    Row(
+        commands.ListUsers,
+        "People",
+        "List everybody who is here.",
+        op="users",
+        reply="users",
+        words=("/users", ":users"),
+        example="/users",
+    ),
+    Row(
+        commands.WhoIs,
+        "People",
+        "Tell who somebody is, and in which rooms.",
+        op="whois",
+        data="user",
+        reply="user, rooms, since, away?",
+        words=("/whois",),
+        parameters=(_USER,),
+        example="/whois nina",
+    ),
+    Row(
+        commands.Ignore,
+        "People",
+        "Read nothing of somebody any more.",
+        op="ignore",
+        data="user",
+        reply="users",
+        words=("/ignore",),
+        parameters=(_USER,),
+        example="/ignore bob",
+    ),
+    Row(
+        commands.Unignore,
+        "People",
+        "Read somebody again.",
+        op="unignore",
+        data="user",
+        reply="users",
+        words=("/unignore",),
+        parameters=(_USER,),
+        example="/unignore bob",
+    ),
+    Row(
+        commands.ListIgnored,
+        "People",
+        "List whom you don't read.",
+        op="ignored",
+        reply="users",
+        words=("/ignored",),
+        example="/ignored",
+    ),
+    Row(
+        commands.Rename,
+        "Yourself",
+        "Take another name.",
+        op="nick",
+        data="name",
+        reply="user",
+        words=("/nick",),
+        parameters=(Parameter("NAME", "name"),),
+        example="/nick nina",
+    ),
+    Row(
+        commands.Recolor,
+        "Yourself",
+        "Take another colour, for those who see colours; without one, none.",
+        op="color",
+        data="color?",
+        reply="user",
+    ),
+    Row(
+        commands.GoAway,
+        "Yourself",
+        "Say that you are away, and why; without a word that you are back.",
+        op="away",
+        data="text?",
+        reply="text?",
+        words=("/away",),
+        parameters=(Parameter("TEXT", "text", default="", rest=True),),
+        example="/away at lunch",
+    ),
+    Row(
+        commands.Hello,
+        "The connection",
+        "Ask what this server is.",
+        op="hello",
+        reply="server, version, protocol (1), features, limits, motd, people",
+    ),
+    Row(commands.Login, "The connection", "Log in as a guest.", op="login", data="name, color?", reply="user, rooms"),
+    Row(commands.Logout, "The connection", "Log out and stay connected.", op="logout"),
+    Row(commands.Ping, "The connection", "Ask for an answer.", op="ping", words=("/ping", ":ping"), example="/ping"),
+    Row(
+        commands.Quit,
+        "The connection",
+        "Say goodbye and close the connection.",
+        op="quit",
+        words=("/quit", ":quit"),
+        example="/quit",
+    ),
 )
 
 OPERATIONS = {row.op: row for row in TABLE if row.op}
 WORDS = {word: row for row in TABLE for word in row.words}
+
+
+def nearest(word: str) -> str | None:
+    """Return the command that somebody may have meant by ``word``, if one is near enough."""
+    near = get_close_matches(word[:_LONGEST], [*WORDS, "/help"], n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+# What is compared takes time that grows with its length.
+_LONGEST = 2 * max(map(len, WORDS))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tcpchat.core.answers import Answer, Arrived, Greeting
+from tcpchat.core.answers import Answer, Arrived, Greeting, Named
 from tcpchat.core.commands import Arrive, Command, Say
 from tcpchat.core.events import Event
 from tcpchat.core.names import HERE
@@ -15,7 +15,7 @@ from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Request
 from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, help_lines, phrase_answer, phrase_event
-from tcpchat.wire.table import WORDS, Row
+from tcpchat.wire.table import WORDS, Row, nearest
 from tcpchat.wire.telnet import TelnetFilter
 
 
@@ -72,7 +72,7 @@ class TextCodec:
         if isinstance(answer, ChatError):
             lines = (answer.text,) if self._name else (answer.text, NAME_QUESTION)
             return _lines(lines)
-        if isinstance(answer, Arrived):
+        if isinstance(answer, Arrived | Named):
             self._name = answer.user.name
         return _lines(phrase_answer(request.asks, answer, self._name))
 
@@ -91,15 +91,16 @@ class TextCodec:
             line = line[1:]
         elif line.startswith("/"):
             shown = word[:32]
-            raise ChatError(
-                Code.UNKNOWN_COMMAND, f"There is no command {shown}. Type /help to see those there are.", word=shown
-            )
+            meant = nearest(word)
+            advice = f"Did you mean {meant}?" if meant else "Type /help to see those there are."
+            facts = {"word": shown} | ({"suggestion": meant} if meant else {})
+            raise ChatError(Code.UNKNOWN_COMMAND, f"There is no command {shown}. {advice}", **facts)
         return Say(HERE, line) if self._name else Arrive(line)
 
 
 def _build(row: Row, word: str, rest: str) -> Command:
     """Return the command of ``row`` with the words of ``rest``, or raise ``bad-field`` showing the right form."""
-    usage = " ".join((word, *(parameter.usage for parameter in row.parameters)))
+    usage = row.usage_of(word)
     fields: dict[str, Any] = dict(row.fixed)
     for parameter in row.parameters:
         if parameter.rest:
@@ -108,6 +109,8 @@ def _build(row: Row, word: str, rest: str) -> Command:
             value, _, rest = rest.partition(" ")
             rest = rest.strip()
         if not value:
+            if parameter.optional:
+                continue
             if parameter.default is None:
                 raise ChatError(Code.BAD_FIELD, f"{parameter.name} is missing: type {usage}", field=parameter.field)
             value = parameter.default

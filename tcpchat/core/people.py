@@ -1,0 +1,119 @@
+"""What people are to each other: their names, colours and absences, and whom they don't want to read."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from tcpchat.core.answers import Away, Ignored, Named, Profile
+from tcpchat.core.chat import Chat
+from tcpchat.core.commands import GoAway, Ignore, ListIgnored, Recolor, Rename, Unignore, WhoIs
+from tcpchat.core.entries import NOBODY, PersonId
+from tcpchat.core.events import AwayChanged, ColorChanged, Event, Renamed
+from tcpchat.core.names import check_color, check_person_name
+from tcpchat.core.requests import Supply
+from tcpchat.core.speech import check_text
+from tcpchat.core.state import Person, Room, Session
+from tcpchat.core.users import check_free
+from tcpchat.errors import ChatError, Code
+
+
+def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None) -> Named:
+    """Take another name; the person stays the same, and so does everything that belongs to it."""
+    person = chat.person(session)
+    name = check_person_name(command.name, chat.limits)
+    check_free(chat.users, name, person, chat.limits)
+    old = person.name
+    if name != old:
+        chat.users.remove(person)
+        person.name = name
+        chat.users.add(person)
+        for room in session.rooms.values():
+            _tell(chat, room, Renamed(room.label, old, person.user))
+    return Named(person.user)
+
+
+def recolor(chat: Chat, session: Session, command: Recolor, supply: Supply | None) -> Named:
+    """Take another colour, or none."""
+    person = chat.person(session)
+    color = check_color(command.color)
+    if color != person.color:
+        person.color = color
+        for room in session.rooms.values():
+            _tell(chat, room, ColorChanged(room.label, person.user))
+    return Named(person.user)
+
+
+def go_away(chat: Chat, session: Session, command: GoAway, supply: Supply | None) -> Away:
+    """Be away, with a word of why, or be back."""
+    person = chat.person(session)
+    text = check_text(command.text, chat.limits) if command.text else None
+    if text is not None and len(text) > chat.limits.away_characters:
+        raise ChatError(
+            Code.TEXT_TOO_LONG,
+            f"That is too long: at most {chat.limits.away_characters} characters.",
+            max_characters=chat.limits.away_characters,
+        )
+    if text != person.away:
+        person.away = text
+        for room in session.rooms.values():
+            _tell(chat, room, AwayChanged(room.label, person.user, text or UNSET))
+    return Away(text or UNSET)
+
+
+def who_is(chat: Chat, session: Session, command: WhoIs, supply: Supply | None) -> Profile:
+    """Tell what anybody may know of a person: never an address."""
+    person = _find(chat, command.user)
+    rooms = [room.label for room in person.session.rooms.values()] if person.session else []
+    return Profile(person.user, rooms, person.since, person.away or UNSET)
+
+
+def ignore(chat: Chat, session: Session, command: Ignore, supply: Supply | None) -> Ignored:
+    """Read nothing of somebody any more, whatever the name will be."""
+    person = _find(chat, command.user)
+    if person is session.person:
+        raise ChatError(Code.NOT_ALLOWED, "You can't ignore yourself.")
+    if len(session.ignores) >= chat.limits.ignored and person.id not in session.ignores:
+        raise ChatError(
+            Code.TOO_MANY_IGNORED,
+            f"You ignore {len(session.ignores)} people, as many as one can: take one off the list first.",
+            max=chat.limits.ignored,
+        )
+    return _set_ignores(chat, session, {**session.ignores, person.id: person.name})
+
+
+def unignore(chat: Chat, session: Session, command: Unignore, supply: Supply | None) -> Ignored:
+    """Read somebody again, by the name held now or when the ignoring began."""
+    person = chat.users.get(command.user)
+    kept = {
+        ident: name
+        for ident, name in session.ignores.items()
+        if (person is None or ident != person.id) and name.casefold() != command.user.strip().casefold()
+    }
+    if len(kept) == len(session.ignores):
+        shown = command.user[:64]
+        raise ChatError(Code.NO_SUCH_USER, f"You don't ignore anybody called {shown}.", user=shown)
+    return _set_ignores(chat, session, kept)
+
+
+def ignored(chat: Chat, session: Session, command: ListIgnored, supply: Supply | None) -> Ignored:
+    """List those whom one doesn't read."""
+    return Ignored(list(session.ignores.values()))
+
+
+def _set_ignores(chat: Chat, session: Session, ignores: dict[PersonId, str]) -> Ignored:
+    chat.audience.catch_up(session)  # what is pending was said before
+    session.ignores = ignores
+    chat.audience.refilter(session)
+    return Ignored(list(ignores.values()))
+
+
+def _find(chat: Chat, name: str) -> Person:
+    person = chat.users.get(name)
+    if person is None:
+        shown = name[:64]
+        raise ChatError(Code.NO_SUCH_USER, f"There is nobody called {shown} here.", user=shown)
+    return person
+
+
+def _tell(chat: Chat, room: Room, event: Event) -> None:
+    chat.audience.publish(room.id, [event], [NOBODY])
