@@ -155,4 +155,19 @@ def test_any_data_gets_a_command_or_an_error_that_names_a_field(op: str, data: d
         )
 
 
-FIELDS_ALL = ("room", "text", "name", "last", "after", "before", "around", "limit", "to", "action", "color", "data")
+FIELDS_ALL = (
+    "room",
+    "text",
+    "name",
+    "last",
+    "after",
+    "before",
+    "around",
+    "limit",
+    "to",
+    "action",
+    "color",
+    "data",
+    "user",
+    "search",
+)

@@ -94,7 +94,8 @@ def test_a_line_is_a_command_or_speech(codec: TextCodec, line: str, command: Com
         ("/history x", "COUNT is a number from 1 to 999999: type /history [COUNT]"),
         ("/history 0", "COUNT is a number from 1 to 999999: type /history [COUNT]"),
         ("/history ²", "COUNT is a number from 1 to 999999: type /history [COUNT]"),
-        ("/jion tea", "There is no command /jion. Type /help to see those there are."),
+        ("/jion tea", "There is no command /jion. Did you mean /join?"),
+        ("/zzzzzz", "There is no command /zzzzzz. Type /help to see those there are."),
         ("/", "There is no command /. Type /help to see those there are."),
     ],
 )
@@ -130,8 +131,17 @@ def test_help_knows_every_command(codec: TextCodec) -> None:
     for row in TABLE:
         for word in row.words[:1]:
             assert word in lines
-    assert understand(codec, "/help join").lines == ("/join ROOM: Enter a room; it is created when absent.",)
-    assert understand(codec, "/help :pm").lines == ("/msg USER TEXT: Say something to one person only.",)
+    assert understand(codec, "/help join").lines == (
+        "/join ROOM: Enter a room; it is created when absent. Also: :jr.",
+        "For example: /join tea",
+    )
+    assert understand(codec, "/help :pm").lines[0] == "/msg USER TEXT: Say something to one person only. Also: :pm."
+
+
+def test_every_example_is_a_line_that_works(codec: TextCodec) -> None:
+    for row in TABLE:
+        if row.words:
+            assert isinstance(understand(codec, row.example), row.command), row.example
 
 
 def test_the_greeting_says_who_is_here_and_asks_for_a_name() -> None:

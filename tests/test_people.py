@@ -1,0 +1,213 @@
+"""What people are to each other, written once and run over every wire."""
+
+from __future__ import annotations
+
+import pytest
+
+from tcpchat.core.limits import Limits
+from tcpchat.errors import ChatError
+from tests.house import House, Script, Terminal
+
+Person = Script | Terminal
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture(params=(Script, Terminal), ids=lambda wire: wire.wire)
+def nina(request: pytest.FixtureRequest, house: House) -> Person:
+    person: Person = request.param(house, "nina")
+    person.enter("lobby")
+    person.take()
+    return person
+
+
+@pytest.fixture
+def bob(house: House, nina: Person) -> Script:
+    bob = Script(house, "bob")
+    bob.enter("lobby")
+    bob.take()
+    nina.take()
+    return bob
+
+
+def _do(person: Person, op: str, words: str, **data: object) -> None:
+    """Send a command as its wire says it."""
+    if isinstance(person, Terminal):
+        person.type(words)
+    else:
+        person.ask(op, **data)
+
+
+def test_a_new_name_is_told_and_the_person_stays_the_same(house: House, nina: Person, bob: Script) -> None:
+    bob.tell("nina", "psst")
+    bob.say("lobby", "before")
+    house.settle()
+    nina.take()
+    _do(nina, "nick", "/nick Ada", name="Ada")
+    (renamed,) = [line for line in bob.take() if line["op"] == "renamed"]
+    assert renamed["data"] == {"room": "lobby", "name": "nina", "user": {"name": "Ada"}}
+    nina.take()
+    nina.name = "Ada"
+    nina.say("lobby", "after")
+    nina.tell("bob", "still me")
+    house.settle()
+    assert sorted(bob.heard()) == sorted(nina.heard()) == ["Ada in lobby: after", "Ada to bob: still me"]
+    (room,) = {entry.draft.room for log in house.store.logs.values() for entry in log if "psst" in entry.draft.text}
+    assert [entry.draft.text for entry in house.store.logs[room]] == ["psst", "still me"]
+    names = [user["name"] for user in bob.ask("members", room="lobby")["members"]]
+    assert names == ["Ada", "bob"]
+    assert house.hub.users.get("nina") is None
+    Script(house, "nina")  # the old name is free
+
+
+def test_a_name_that_is_taken_gets_a_suggestion(house: House, nina: Person, bob: Script) -> None:
+    if isinstance(nina, Terminal):
+        nina.type("/nick BOB")
+        assert nina.take() == ["The name BOB is in use. BOB2 is free."]
+    else:
+        with pytest.raises(ChatError, match=r"The name BOB is in use\. BOB2 is free\."):
+            nina.ask("nick", name="BOB")
+    late = Terminal(house)
+    late.type("bob")
+    assert late.take()[-2:] == ["The name bob is in use. bob2 is free.", "What is your name?"]
+    late.type("bob2")
+    assert late.take()[0].startswith("Hello, bob2.")
+
+
+def test_the_same_name_in_another_spelling_is_one_s_own(house: House, nina: Person, bob: Script) -> None:
+    _do(nina, "nick", "/nick NINA", name="NINA")
+    assert [line["data"]["user"]["name"] for line in bob.take()] == ["NINA"]
+
+
+def test_absence_is_told_and_shown(house: House, nina: Person, bob: Script) -> None:
+    _do(nina, "away", "/away at\tlunch", text="at\tlunch")
+    assert [line["data"] for line in bob.take()] == [
+        {"room": "lobby", "user": {"name": "nina", "away": True}, "text": "at lunch"}
+    ]
+    assert bob.ask("whois", user="Nina")["away"] == "at lunch"
+    nina.take()
+    bob.ask("away", text="too")
+    bob.ask("away")
+    if isinstance(nina, Terminal):
+        assert nina.take() == ["bob is away: too.", "bob is back."]
+    nina.take()
+    _do(nina, "away", "/away")
+    assert bob.take()[-1]["data"] == {"room": "lobby", "user": {"name": "nina"}}
+
+
+def test_who_somebody_is_never_tells_an_address(house: House, nina: Person, bob: Script) -> None:
+    bob.enter("tea")
+    nina.take()
+    if isinstance(nina, Terminal):
+        nina.type("/whois bob")
+        (line,) = nina.take()
+        assert line.startswith("bob is a guest, here since 14 Nov 22:13 UTC, in lobby, tea.")
+    else:
+        assert nina.ask("whois", user="bob") == {
+            "user": {"name": "bob"},
+            "rooms": ["lobby", "tea"],
+            "since": 1_700_000_000_000,
+        }
+
+
+def test_who_is_ignored_is_not_read_whatever_the_name(house: House, nina: Person, bob: Script) -> None:
+    eve = Script(house, "eve")
+    eve.enter("lobby")
+    nina.take()
+    _do(nina, "ignore", "/ignore bob", user="bob")
+    nina.take()
+    bob.say("lobby", "noise")
+    bob.tell("nina", "noise")
+    eve.say("lobby", "music")
+    house.settle()
+    assert nina.heard() == ["eve in lobby: music"]
+    assert eve.heard() == ["bob in lobby: noise", "eve in lobby: music"]
+    bob.ask("nick", name="robert")
+    nina.take()
+    bob.say("lobby", "noise again")
+    house.settle()
+    assert nina.heard() == []
+    history = nina.ask("history", room="lobby")["entries"] if isinstance(nina, Script) else None
+    assert history is None or [entry["text"] for entry in history] == ["music"]
+    _do(nina, "unignore", "/unignore bob", user="bob")  # the name from then will do, too
+    nina.take()
+    bob.say("lobby", "welcome back")
+    house.settle()
+    assert nina.heard() == ["robert in lobby: welcome back"]
+
+
+def test_a_person_can_not_ignore_itself_or_too_many(house: House) -> None:
+    house = House(Limits(ignored=1))
+    nina, *_ = [Script(house, name) for name in ("nina", "bob", "eve")]
+    with pytest.raises(ChatError, match="yourself"):
+        nina.ask("ignore", user="nina")
+    nina.ask("ignore", user="bob")
+    with pytest.raises(ChatError, match="as many as one can"):
+        nina.ask("ignore", user="eve")
+    assert nina.ask("ignored")["users"] == ["bob"]
+    assert nina.ask("ignore", user="bob")["users"] == ["bob"]
+    nina.ask("logout")
+    nina.ask("login", name="nina")
+    assert nina.ask("ignored")["users"] == []
+
+
+def test_a_topic_is_an_entry_of_the_log(house: House, nina: Person, bob: Script) -> None:
+    _do(nina, "topic", "/topic green  tea", room="lobby", text="green  tea")
+    house.settle()
+    (changed,) = bob.take()
+    assert changed["op"] == "topic"
+    assert changed["data"] == {"room": "lobby", "seq": 1, "at": 1_700_000_000_000, "from": "nina", "text": "green  tea"}
+    assert bob.ask("topic", room="lobby") == {"room": "lobby", "text": "green  tea"}
+    assert bob.ask("history", room="lobby")["entries"][0]["kind"] == "topic"
+    assert bob.ask("rooms", search="GREEN")["rooms"][0]["topic"] == "green  tea"
+    assert bob.ask("rooms", search="black")["rooms"] == []
+    nina.take()
+    bob.ask("topic", room="lobby", text="-")
+    if isinstance(nina, Terminal):
+        assert nina.take() == ["bob took the topic of lobby away."]
+        nina.type("/topic")
+        assert nina.take() == ["lobby has no topic. Type /topic TEXT to set one."]
+
+
+def test_a_failing_store_changes_no_topic(house: House, nina: Person, bob: Script) -> None:
+    house.store.failing = True
+    if isinstance(nina, Terminal):
+        nina.type("/topic lost")
+    else:
+        with pytest.raises(ChatError):
+            nina.ask("topic", room="lobby", text="lost")
+    house.store.failing = False
+    assert bob.ask("topic", room="lobby")["text"] == ""
+
+
+def test_reply_goes_to_who_wrote_last(house: House, bob: Script) -> None:
+    ada = Terminal(house, "ada")
+    ada.type("/reply hello?")
+    assert ada.take() == ["There is nobody to answer: nobody has written to you yet."]
+    bob.tell("ada", "psst")
+    house.settle()
+    ada.take()
+    bob.ask("nick", name="robert")
+    ada.take()
+    ada.type("/reply yes?")
+    assert ada.take() == ["you to robert: yes?"]
+    assert [line["data"]["text"] for line in bob.take() if line["op"] == "message"] == ["psst", "yes?"]
+    bob.ask("logout")
+    ada.take()
+    ada.type("/reply hello?")
+    assert ada.take() == ["There is nobody to answer: who wrote to you last is not here any more."]
+
+
+def test_switching_changes_where_one_speaks(house: House, bob: Script) -> None:
+    ada = Terminal(house, "ada")
+    ada.enter("tea")
+    ada.type("/switch Lobby")
+    assert ada.take() == ["You are speaking in lobby now."]
+    bob.take()
+    ada.type("hello")
+    assert bob.heard() == ["ada in lobby: hello"]
+    ada.type("/switch nowhere")
+    assert ada.take()[-1] == "There is no room called nowhere."
