@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tcpchat.core.commands import Command
+from tcpchat.core.hub import HANDLERS
+from tcpchat.wire.reference import updated
+from tcpchat.wire.table import GROUPS, TABLE
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "protocol.md"
+
+
+def test_the_reference_is_current() -> None:
+    assert updated(DOCUMENT.read_text()) == DOCUMENT.read_text(), (
+        "make it anew: python -m tcpchat.wire.reference docs/protocol.md"
+    )
+
+
+def test_a_document_without_its_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="operations"):
+        updated("nothing")
+
+
+def test_every_command_is_in_the_table_and_has_a_handler() -> None:
+    assert {row.command for row in TABLE} <= HANDLERS.keys()
+    reached = {row.command for row in TABLE}
+    # What only the text codec asks for itself, when somebody connects and gives a name.
+    assert {command.__name__ for command in HANDLERS.keys() - reached} == {"Arrive"}
+    assert set(HANDLERS) == set(_all(Command))
+    assert {row.group for row in TABLE} == set(GROUPS)
+
+
+def _all(kind: type[Command]) -> list[type[Command]]:
+    return [one for sub in kind.__subclasses__() for one in (sub, *_all(sub))]
