@@ -8,6 +8,7 @@ from tcpchat.core.answers import Done, Greeting, RoomList, RoomNamed, RoomSummar
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Create, Delete, Hello, ListRooms, Ping
+from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import LOBBY_ID, NOBODY, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
 from tcpchat.core.names import check_name, fold
@@ -91,6 +92,7 @@ def new_record(chat: Chat, creator: Person, name: str) -> RoomRecord:
     name = check_name(name, chat.limits, what="room name")
     if (record := chat.opening.get(fold(name))) is not None:
         return record
+    _check_alike(chat, name)
     if creator.rooms_created >= chat.limits.rooms_created:
         raise ChatError(
             Code.TOO_MANY_ROOMS,
@@ -102,6 +104,18 @@ def new_record(chat: Chat, creator: Person, name: str) -> RoomRecord:
     creator.rooms_created += 1
     record = room_record(RoomId(chat.new_id()), name, creator.id, chat.new_epoch(), chat.now())
     return chat.opening.setdefault(fold(name), record)
+
+
+def _check_alike(chat: Chat, name: str) -> None:
+    """Raise ``room-exists`` if the eye can't tell ``name`` from the name of a room that is there or being made."""
+    if chat.rooms.get(name) is not None:
+        return
+    room = chat.rooms.alike(name)
+    look = skeleton(name)
+    opening = (record.name for record in chat.opening.values() if skeleton(record.name) == look)
+    label = room.label if room else next(opening, None)
+    if label is not None:
+        raise ChatError(Code.ROOM_EXISTS, f"The room name {name} looks like {label}, which is there.", room=label)
 
 
 def check_created(chat: Chat, name: str, supply: Supply | None) -> None:

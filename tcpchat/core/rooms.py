@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import RoomId
 from tcpchat.core.names import Key, fold
 from tcpchat.core.state import Direct, Person, Room
@@ -16,6 +17,7 @@ class Rooms:
         self._named: dict[Key, Room] = {}
         # By the very spelling too: folding takes time, and a program spells a room as it is called.
         self._spelled: dict[str, Room] = {}
+        self._looks: dict[str, Room] = {}
         self._logs: dict[RoomId, Room | Direct] = {}
 
     def __len__(self) -> int:
@@ -28,6 +30,10 @@ class Rooms:
         """Return the public room called ``name``, in whatever spelling."""
         return self._spelled.get(name) or self._named.get(fold(name))
 
+    def alike(self, name: str) -> Room | None:
+        """Return the room whose name can't be told from ``name`` by the eye."""
+        return self._looks.get(skeleton(name))
+
     def log(self, room: RoomId) -> Room | Direct | None:
         """Return the open log with this id."""
         return self._logs.get(room)
@@ -36,12 +42,15 @@ class Rooms:
         """Register a room whose name is free."""
         self._named[fold(room.label)] = room
         self._spelled[room.label] = room
+        self._looks.setdefault(skeleton(room.label), room)
         self._logs[room.id] = room
 
     def remove(self, room: Room) -> None:
         """Forget a deleted room."""
         del self._named[fold(room.label)]
         del self._spelled[room.label]
+        if self._looks.get(skeleton(room.label)) is room:
+            del self._looks[skeleton(room.label)]
         del self._logs[room.id]
 
     def add_direct(self, direct: Direct) -> None:

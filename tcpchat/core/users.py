@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import PersonId
 from tcpchat.core.limits import Limits
 from tcpchat.core.names import Key, fold
@@ -20,6 +21,7 @@ class Users:
     def __init__(self) -> None:
         self._people: dict[Key, Person] = {}
         self._ids: dict[PersonId, Person] = {}
+        self._looks: dict[str, Person] = {}
 
     def __len__(self) -> int:
         return len(self._people)
@@ -31,6 +33,10 @@ class Users:
         """Return the person who holds ``name``, in whatever spelling."""
         return self._people.get(fold(name))
 
+    def alike(self, name: str) -> Person | None:
+        """Return the person whose name can't be told from ``name`` by the eye."""
+        return self._looks.get(skeleton(name))
+
     def by_id(self, person: PersonId | None) -> Person | None:
         """Return the person with this id, if still here."""
         return None if person is None else self._ids.get(person)
@@ -39,22 +45,25 @@ class Users:
         """Register a person whose name is free."""
         self._people[fold(person.name)] = person
         self._ids[person.id] = person
+        self._looks[skeleton(person.name)] = person
 
     def remove(self, person: Person) -> None:
         """Give the person's name back."""
         del self._people[fold(person.name)]
         del self._ids[person.id]
+        del self._looks[skeleton(person.name)]
 
 
 def check_free(users: Users, name: str, person: Person | None, limits: Limits) -> None:
     """Raise ``name-taken``, with a name that is free, if somebody other than ``person`` holds ``name``."""
-    holder = users.get(name)
+    holder = users.get(name) or users.alike(name)
     if holder is None or holder is person:
         return
-    free = next((other for other in _variants(name, limits) if users.get(other) is None), None)
+    free = next((other for other in _variants(name, limits) if users.alike(other) is None), None)
     advice = f"{free} is free." if free else "Please choose another one."
     facts = {"name": name} | ({"suggestion": free} if free else {})
-    raise ChatError(Code.NAME_TAKEN, f"The name {name} is in use. {advice}", **facts)
+    taken = "is in use" if users.get(name) else f"looks like {holder.name}, who is here"
+    raise ChatError(Code.NAME_TAKEN, f"The name {name} {taken}. {advice}", **facts)
 
 
 def _variants(name: str, limits: Limits) -> Iterator[str]:

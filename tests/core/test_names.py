@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tcpchat.core.confusables import TABLE, skeleton
 from tcpchat.core.limits import Limits
 from tcpchat.core.names import check_color, check_name, check_person_name, fold
 from tcpchat.errors import ChatError
@@ -29,7 +32,11 @@ def test_names_that_are_allowed(name: str) -> None:
         ("@nina", "can't begin with '@'"),
         ("x" * 33, "at most 32 characters"),
         ("日" * 22, "64 bytes"),
-        ("a" + "\ufdfa" * 10, "too long"),
+        ("a" + "\ufdfa" * 10, "right to left"),
+        ("\ufb01n", "'\ufb01' there: it is another form of a plainer character"),
+        ("a\u05d0", "right to left"),
+        ("\u00b7a", "can't begin with"),
+        ("l\u00b7a", "can't contain"),
         ("\ud800", "U+D800"),
     ],
 )
@@ -39,7 +46,7 @@ def test_names_that_are_refused_are_told_why(name: str, reason: str) -> None:
     assert reason in refusal.value.text
 
 
-@pytest.mark.parametrize(("one", "other"), [("Nina", "nINA"), ("Straße", "STRASSE"), ("ﬁn", "fin"), ("é", "e\u0301")])
+@pytest.mark.parametrize(("one", "other"), [("Nina", "nINA"), ("ÉTÉ", "été"), ("Ｎina", "nina"), ("é", "e\u0301")])
 def test_the_same_name_in_other_spellings(one: str, other: str) -> None:
     assert fold(one) == fold(other)
 
@@ -88,3 +95,71 @@ def test_a_name_far_too_long_costs_no_time() -> None:
 def test_what_nobody_can_see_is_no_part_of_a_name(name: str) -> None:
     with pytest.raises(ChatError, match=r"U\+"):
         check_name(name, LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("nina", "n\u0456na"),
+        ("Bill", "BiIl"),
+        ("bob0", "bobO"),
+        ("user1", "userl"),
+        ("tom", "torn"),
+        ("OLGA", "\u041eLGA"),
+        ("Straße", "STRASSE"),
+        ("paypal", "\u0440\u0430\u0443\u0440\u0430l"),
+    ],
+)
+def test_names_that_look_alike(one: str, other: str) -> None:
+    assert fold(one) != fold(other)
+    assert skeleton(one) == skeleton(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("nina", "nino"), ("été", "ete"), ("bob1", "bob2"), ("ab", "ba")])
+def test_names_that_do_not(one: str, other: str) -> None:
+    assert skeleton(one) != skeleton(other)
+
+
+@pytest.mark.parametrize("name", ["Adm\u0456n", "SERVER", "r00t", "y\u043eu", "tcpchat"])
+def test_what_looks_like_a_reserved_word_is_reserved(name: str) -> None:
+    with pytest.raises(ChatError, match="reserved"):
+        check_person_name(name, LIMITS)
+
+
+@given(st.text(max_size=8))
+def test_the_same_name_always_looks_the_same(name: str) -> None:
+    try:
+        name = check_name(name, LIMITS)
+    except ChatError:
+        return
+    assert skeleton(name) == skeleton(skeleton(name))
+
+
+def test_the_table_is_that_of_unicode() -> None:
+    from confusable_homoglyphs.confusables import confusables_data  # type: ignore[import-untyped]
+
+    looks: dict[str, list[str]] = {
+        source.replace("\u200e", ""): [found["c"].replace("\u200e", "") for found in alike]
+        for source, alike in confusables_data.items()
+    }
+
+    def prototype(character: str) -> str:
+        """What many look like is a prototype; of two that only look like each other it is the plainer one."""
+        (look, *others) = looks[character]
+        if others:
+            return character
+        if looks.get(look) == [character]:
+            return min((character, look), key=lambda text: (not text.isascii(), len(text), text))
+        return look
+
+    made: dict[str, list[str]] = {}
+    for character in sorted(looks):
+        if len(character) == 1 and not character.isascii() and _of_a_name(character):
+            look = prototype(character)
+            if look not in ("", character) and all(unicodedata.category(part)[0] in "LNM" for part in look):
+                made.setdefault(look, []).append(character)
+    assert "".join(f"{look} {''.join(alike)}\n" for look, alike in sorted(made.items())) == TABLE
+
+
+def _of_a_name(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LNM" and unicodedata.normalize("NFKC", character) == character
