@@ -211,3 +211,32 @@ def test_switching_changes_where_one_speaks(house: House, bob: Script) -> None:
     assert bob.heard() == ["ada in lobby: hello"]
     ada.type("/switch nowhere")
     assert ada.take()[-1] == "There is no room called nowhere."
+
+
+def test_in_a_large_room_those_who_come_and_go_are_counted() -> None:
+    house = House(Limits(people_told=4))
+    nina = Terminal(house, "nina")
+    script = Script(house, "script")
+    script.enter("lobby")
+    first = Script(house, "p0")
+    first.enter("lobby")
+    assert nina.take() == ["script joined lobby.", "p0 joined lobby."]
+    assert script.saw() == ["p0 joined lobby"]
+    people = [Script(house, f"p{number}") for number in range(1, 8)]
+    for person in people:
+        person.enter("lobby")
+    people[3].ask("leave", room="lobby")
+    nina.take()
+    script.take()
+    house.hub.tick()
+    house.settle()
+    assert nina.take() == ["In lobby 6 people joined and 1 left; 9 are there."]
+    assert script.take() == [{"op": "crowd", "data": {"room": "lobby", "joined": 6, "left": 1, "people": 9}}]
+    house.hub.tick()
+    house.settle()
+    assert nina.take() == []
+    joined = people[3].ask("join", room="lobby")
+    assert (len(joined["members"]), joined["people"]) == (4, 10)
+    late = Terminal(house)
+    late.type("late")
+    assert "You are in lobby, with nina, script, p0, p1 and 6 more." in late.take()

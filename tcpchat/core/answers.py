@@ -75,7 +75,7 @@ class MemberList(Answer, frozen=True):
 
 
 class LeftRoom(Answer, frozen=True):
-    """Who stayed in the room one has left, and the room one is speaking in now, if any."""
+    """Who stayed in the room one has left (the first of them), and the room one is speaking in now, if any."""
 
     room: str
     members: list[User]
@@ -83,8 +83,11 @@ class LeftRoom(Answer, frozen=True):
 
 
 class JoinedRoom(Answer, frozen=True):
-    """The room one is in now. ``more`` says that entries between the last one here and ``head`` remain to be read
-    (after ``after``), or that older ones exist (after ``last``)."""
+    """The room one is in now, with ``people`` in it, of whom ``members`` are the first.
+
+    ``more`` says that entries between the last one here and ``head`` remain to be read (after ``after``), or that
+    older ones exist (after ``last``).
+    """
 
     room: str
     topic: str
@@ -93,6 +96,7 @@ class JoinedRoom(Answer, frozen=True):
     members: list[User]
     entries: list[Message]
     more: bool
+    people: int = 0
 
 
 class Arrived(Answer, frozen=True):

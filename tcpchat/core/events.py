@@ -52,6 +52,16 @@ class MemberLeft(Event, frozen=True):
     user: User
 
 
+class Crowd(Event, frozen=True):
+    """How many came to a large room and left it since the last count, and how many are there."""
+
+    op: ClassVar[str] = "crowd"
+    room: str
+    joined: int
+    left: int
+    people: int
+
+
 class Renamed(Event, frozen=True):
     """Somebody in the room, called ``name`` so far, has another name: the same person all the same."""
 

@@ -113,6 +113,10 @@ class Hub:
         speech.commit(self._chat, said)
         self._chat.audience.flush()
 
+    def tick(self) -> None:
+        """A moment has passed: tell what was only counted. Called every ``count_seconds``."""
+        membership.count_crowds(self._chat)
+
     def close(self) -> None:
         """Stop telling people that others leave: everybody is about to."""
         self._chat.closing = True

@@ -43,6 +43,11 @@ class Limits:
 
     # A fan-out to 5,000 takes about 20 ms of the reactor's time.
     people_per_room: int = 5_000
+    # In a room with more people than this, those who come and go are counted, not told one by one; and an answer
+    # lists no more of them.
+    people_told: int = 100
+    # How often they are counted: often enough to see that a room is alive.
+    count_seconds: float = 2.0
     rooms_per_person: int = 100
     # Rooms one login may create; they stay when it ends.
     rooms_created: int = 50

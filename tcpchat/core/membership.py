@@ -10,7 +10,7 @@ from tcpchat.core.catalogue import check_created, new_record, summaries
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Arrive, Join, Leave, ListMembers, ListUsers, Login, Logout, Quit, Switch
 from tcpchat.core.entries import NOBODY, PersonId
-from tcpchat.core.events import MemberJoined, MemberLeft
+from tcpchat.core.events import Crowd, MemberJoined, MemberLeft
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.names import HERE, LOBBY, check_color, check_person_name
 from tcpchat.core.permissions import may_read
@@ -56,7 +56,7 @@ def enter(chat: Chat, session: Session, room: Room) -> None:
         focus(chat, session, room)
         return
     _check_space(chat, session, room)
-    chat.audience.publish(room.id, [MemberJoined(room.label, person.user)], [NOBODY])
+    _told(chat, room, MemberJoined(room.label, person.user))
     focus(chat, session, room)
     room.members[session] = person
     session.rooms[room.id] = room
@@ -71,7 +71,28 @@ def exit_room(chat: Chat, session: Session, room: Room) -> None:
     if session.current is room:
         focus(chat, session, next(reversed(session.rooms.values()), None))
     if not chat.closing:
-        chat.audience.publish(room.id, [MemberLeft(room.label, person.user)], [NOBODY])
+        _told(chat, room, MemberLeft(room.label, person.user))
+
+
+def _told(chat: Chat, room: Room, event: MemberJoined | MemberLeft) -> None:
+    """Tell the room who came or went, or count it where there are many."""
+    if len(room.members) < chat.limits.people_told:
+        chat.audience.publish(room.id, [event], [NOBODY])
+        return
+    chat.uncounted[room.id] = room
+    if isinstance(event, MemberJoined):
+        room.joined += 1
+    else:
+        room.left += 1
+
+
+def count_crowds(chat: Chat) -> None:
+    """Tell the large rooms how many came and went since the last time."""
+    uncounted, chat.uncounted = chat.uncounted, {}
+    for room in uncounted.values():
+        chat.audience.publish(room.id, [Crowd(room.label, room.joined, room.left, len(room.members))], [NOBODY])
+        room.joined = room.left = 0
+    chat.audience.flush_soon()
 
 
 def focus(chat: Chat, session: Session, room: Room | None) -> None:
@@ -137,14 +158,16 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
     else:
         more = entries[-1].seq < room.head
     shown = messages(entries, room, session)
-    return JoinedRoom(room.label, room.topic, room.head, room.epoch, room.users, shown, more)
+    members = room.first_users(chat.limits.people_told)
+    return JoinedRoom(room.label, room.topic, room.head, room.epoch, members, shown, more, len(room.members))
 
 
 def leave(chat: Chat, session: Session, command: Leave, supply: Supply | None) -> LeftRoom:
     """Leave a room; answers with those who stayed."""
     room = chat.joined_room(session, command.room)
     exit_room(chat, session, room)
-    return LeftRoom(room.label, room.users, session.current.label if session.current else UNSET)
+    members = room.first_users(chat.limits.people_told)
+    return LeftRoom(room.label, members, session.current.label if session.current else UNSET)
 
 
 def switch(chat: Chat, session: Session, command: Switch, supply: Supply | None) -> Switched:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 
 from msgspec import UNSET
 
@@ -58,6 +59,9 @@ class Room:
     topic: str
     creator: PersonId
     members: dict[Session, Person] = field(default_factory=dict)
+    # Who came and went since the last count of a large room.
+    joined: int = 0
+    left: int = 0
 
     @classmethod
     def from_record(cls, record: RoomRecord) -> Room:
@@ -73,6 +77,10 @@ class Room:
     def users(self) -> list[User]:
         """The people in it, in the order in which they came."""
         return [person.user for person in self.members.values()]
+
+    def first_users(self, count: int) -> list[User]:
+        """The first ``count`` of them."""
+        return [person.user for person in islice(self.members.values(), count)]
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,7 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 import tcpchat
@@ -72,6 +73,8 @@ class ChatService(Service):
         self._database = database
         self._unfinished = unfinished
         self._capacity = capacity
+        self._counting = LoopingCall(factory.services.hub.tick)
+        self._counting.clock = reactor
 
     def startService(self) -> None:
         """Start the threads: only now, because a daemon has forked by now."""
@@ -80,6 +83,7 @@ class ChatService(Service):
             self._lock.sign()
         self._commits.start(self._unfinished)
         self._pages.start()
+        self._counting.start(self.factory.services.limits.count_seconds, now=False)
         if few := descriptors.warning(self._capacity):
             self._log.warn("{few}", few=few)
         self._log.info("the log is in {database}", database=self._database)
@@ -89,6 +93,8 @@ class ChatService(Service):
     async def _stop(self) -> None:
         """Tell everybody, answer everything that was accepted, and let go of the data; within 5 seconds."""
         deadline = self._reactor.seconds() + _STOP_SECONDS
+        if self._counting.running:
+            self._counting.stop()
         self.factory.services.hub.close()
         await DeferredList([port.stopListening() or _fired() for port in self.ports])
         for connection in self.factory.connections:

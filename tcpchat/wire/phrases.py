@@ -34,6 +34,7 @@ from tcpchat.core.answers import (
 from tcpchat.core.commands import Create, Ping, Rename
 from tcpchat.core.events import (
     AwayChanged,
+    Crowd,
     Event,
     MemberJoined,
     MemberLeft,
@@ -94,6 +95,9 @@ def phrase_event(event: Event, *, current: bool) -> str:
             return f"{user.name} joined {room}."
         case MemberLeft(room, user):
             return f"{user.name} left {room}."
+        case Crowd(room, joined, left, people):
+            moves = [f"{_count(joined, 'person', 'people')} joined" if joined else "", f"{left} left" if left else ""]
+            return f"In {room} {' and '.join(filter(None, moves))}; {people} are there."
         case Renamed(room, old, user):
             return f"{old} is called {user.name} now{_where(room, current=current)}."
         case AwayChanged(room, user, text):
@@ -160,7 +164,7 @@ def phrase_answer(asked: object, answer: Answer, me: str) -> list[str]:
 
 def _joined(answer: JoinedRoom, me: str) -> list[str]:
     others = [user for user in answer.members if user.name != me]
-    company = f"with {_listed(others)}" if others else "alone"
+    company = f"with {_listed(others, max(answer.people - 1, len(others)))}" if others else "alone"
     lines = [f"You are in {answer.room}, {company}."]
     if answer.topic:
         lines.append(f"The topic is: {answer.topic}")
@@ -206,13 +210,14 @@ def _people(users: list[User]) -> str:
     return "One person is" if len(users) == 1 else f"{len(users)} people are"
 
 
-def _listed(users: list[User]) -> str:
-    return _named([f"{user.name} (away)" if user.away else user.name for user in users])
+def _listed(users: list[User], count: int | None = None) -> str:
+    return _named([f"{user.name} (away)" if user.away else user.name for user in users], count)
 
 
-def _named(names: list[str]) -> str:
+def _named(names: list[str], count: int | None = None) -> str:
+    """Return the first names, and how many more there are; ``count`` says how many there are in all."""
     shown = ", ".join(names[:_NAMES_SHOWN])
-    hidden = len(names) - _NAMES_SHOWN
+    hidden = (len(names) if count is None else count) - min(len(names), _NAMES_SHOWN)
     return f"{shown} and {hidden} more" if hidden > 0 else shown
 
 

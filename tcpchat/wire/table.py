@@ -138,7 +138,7 @@ TABLE = (
         "Enter a room; it is created when absent.",
         op="join",
         data="room, last? or after?",
-        reply="room, topic, head, epoch, members, entries, more",
+        reply="room, topic, head, epoch, members, people, entries, more",
         words=("/join", ":jr"),
         parameters=(_ROOM,),
         example="/join tea",
