@@ -203,6 +203,19 @@ class Program(TextClient):
         self.process = process
 
 
+def in_terminal(*command: str) -> Program:
+    """Return a client program with a terminal of its own, which echoes what is typed."""
+    ours, its = os.openpty()
+    try:
+        process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its)
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(its)
+    return Program(process, ours, ours)
+
+
 class Refused(Exception):
     """A reply with ``"status": "error"``."""
 
@@ -408,15 +421,7 @@ class Daemon:
 
     def run_in_terminal(self, program: str, *arguments: str) -> Program:
         """Return a client program with a terminal of its own, which echoes what is typed."""
-        ours, its = os.openpty()
-        try:
-            process = subprocess.Popen([tool(program), *arguments], stdin=its, stdout=its, stderr=its)
-        except BaseException:
-            os.close(ours)
-            raise
-        finally:
-            os.close(its)
-        return self._clients.enter_context(closing(Program(process, ours, ours)))
+        return self._clients.enter_context(closing(in_terminal(tool(program), *arguments)))
 
     def _listens(self) -> bool:
         assert self.process is not None

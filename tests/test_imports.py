@@ -21,6 +21,7 @@ MAY_KNOW = {
     "auth": {"errors", "core"},
     "server": {"errors", "core", "wire", "store", "auth"},
     "client": {"errors", "core", "wire"},
+    "__main__": {"client"},
 }
 TWISTED_ROOMS = {"server", "client", "cluster"}
 SQL_ROOMS = {"store", "server"}

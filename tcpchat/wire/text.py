@@ -62,7 +62,7 @@ class TextCodec:
         if not words:
             return None if self._name else Request(Words((NAME_QUESTION,)))
         try:
-            return Request(self._understand(words))
+            return Request(understand(words, named=bool(self._name)))
         except ChatError as error:
             # Without its traceback: the frames in it hold this request, and the collector can't see through a struct.
             return Request(error.with_traceback(None))
@@ -80,22 +80,27 @@ class TextCodec:
         """Return the encoder that names the room unless it is the current one."""
         return _HERE if current else _ELSEWHERE
 
-    def _understand(self, line: str) -> Command | Answer:
-        word, _, rest = line.partition(" ")
-        word = word.lower()
-        if word == "/help":
-            return Words(tuple(help_lines(rest.strip())))
-        if word in WORDS:
-            return _build(WORDS[word], word, rest.strip())
-        if line.startswith("//"):
-            line = line[1:]
-        elif line.startswith("/"):
-            shown = word[:32]
-            meant = nearest(word)
-            advice = f"Did you mean {meant}?" if meant else "Type /help to see those there are."
-            facts = {"word": shown} | ({"suggestion": meant} if meant else {})
-            raise ChatError(Code.UNKNOWN_COMMAND, f"There is no command {shown}. {advice}", **facts)
-        return Say(HERE, line) if self._name else Arrive(line)
+
+def understand(line: str, *, named: bool) -> Command | Answer:
+    """Return what a line without outer spaces asks for: a command, help, or speech for the current room.
+
+    Without a name what isn't a command is one. Raises `ChatError`, which shows the right form.
+    """
+    word, _, rest = line.partition(" ")
+    word = word.lower()
+    if word == "/help":
+        return Words(tuple(help_lines(rest.strip())))
+    if word in WORDS:
+        return _build(WORDS[word], word, rest.strip())
+    if line.startswith("//"):
+        line = line[1:]
+    elif line.startswith("/"):
+        shown = word[:32]
+        meant = nearest(word)
+        advice = f"Did you mean {meant}?" if meant else "Type /help to see those there are."
+        facts = {"word": shown} | ({"suggestion": meant} if meant else {})
+        raise ChatError(Code.UNKNOWN_COMMAND, f"There is no command {shown}. {advice}", **facts)
+    return Say(HERE, line) if named else Arrive(line)
 
 
 def _build(row: Row, word: str, rest: str) -> Command:

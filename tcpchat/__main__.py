@@ -1,0 +1,5 @@
+"""``python -m tcpchat``: the line client."""
+
+from tcpchat.client.main import main
+
+main()

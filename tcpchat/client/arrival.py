@@ -1,0 +1,91 @@
+"""Arriving, and coming back after a lost connection: the same name and rooms, and what was said meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+
+from tcpchat.client.connection import Connection
+from tcpchat.client.parts import Manner
+from tcpchat.client.rooms import Rooms
+from tcpchat.core.answers import Arrived, Greeting, HistoryPage, JoinedRoom, LoggedIn
+from tcpchat.core.commands import Hello, History, Join, Login
+from tcpchat.errors import ChatError, Code
+from tcpchat.wire.phrases import greeting_lines, phrase_answer
+
+# A server that has not noticed yet that our old connection is gone keeps our name: a few seconds, as a rule.
+NAME_ATTEMPTS = 5
+NAME_SECONDS = 3
+_PAGE_ENTRIES = 200
+
+Show = Callable[[Iterable[str]], None]
+
+
+async def arrive(connection: Connection, manner: Manner, name: str, rooms: Rooms, show: Show) -> str:
+    """Log in for the first time and enter the rooms; return the name as the server writes it.
+
+    Raises `ChatError` when the name is refused; in a pipe, also when a room is.
+    """
+    greeting = await connection.ask(Hello())
+    assert isinstance(greeting, Greeting)
+    show(greeting_lines(greeting)[:-1])  # without the question for a name
+    logged_in = await connection.ask(Login(name))
+    assert isinstance(logged_in, LoggedIn)
+    name = logged_in.user.name
+    first, *others = manner.rooms
+    show(phrase_answer(None, Arrived(logged_in.user, await _enter(connection, manner, first, rooms)), name))
+    for room in others:
+        answer = await _enter(connection, manner, room, rooms)
+        show([answer.text] if isinstance(answer, ChatError) else phrase_answer(None, answer, name))
+    return name
+
+
+async def _enter(connection: Connection, manner: Manner, room: str, rooms: Rooms) -> JoinedRoom | ChatError:
+    try:
+        answer = await connection.ask(Join(room, last=None if manner.interactive else 0))
+    except ChatError as error:
+        if not manner.interactive:
+            raise
+        return error
+    assert isinstance(answer, JoinedRoom)
+    rooms.enter(answer)
+    return answer
+
+
+async def log_in_again(connection: Connection, name: str, clock: IReactorTime, show: Show) -> None:
+    """Log in as ``name``; when it is taken, try again a few times before that is raised."""
+    for attempt in range(1, NAME_ATTEMPTS + 1):
+        try:
+            await connection.ask(Login(name))
+            break
+        except ChatError as error:
+            if error.code is not Code.NAME_TAKEN or attempt == NAME_ATTEMPTS:
+                raise
+        show([f"The name {name} is in use. Trying again in {NAME_SECONDS} s."])
+        await deferLater(clock, NAME_SECONDS)
+    show(["You are connected again."])
+
+
+async def catch_up(connection: Connection, rooms: Rooms, room: str, show: Show) -> None:
+    """Join a room again, and show the entries since the last one that was shown.
+
+    Its events are held meanwhile, for the caller to release.
+    """
+    place = rooms.hold(room)
+    joined = await connection.ask(Join(room, after=place.shown))
+    assert isinstance(joined, JoinedRoom)
+    entries = joined.entries
+    if joined.epoch != place.epoch:  # it is another room by now, and nothing of it was shown
+        place.shown, place.epoch, entries = 0, joined.epoch, []
+    while place.shown < joined.head:
+        if not entries:
+            page = await connection.ask(History(room, after=place.shown, limit=_PAGE_ENTRIES))
+            assert isinstance(page, HistoryPage)
+            entries = page.entries
+        if not entries:
+            break
+        show(phrase_answer(None, HistoryPage(room, entries, more=False), ""))
+        place.shown = entries[-1].seq
+        entries = []

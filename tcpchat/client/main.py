@@ -1,0 +1,99 @@
+"""``tcpchat HOST[:PORT]``: options, signals, and the exit status."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import react
+
+import tcpchat
+from tcpchat.client.address import DEFAULT_PORT, client_endpoint
+from tcpchat.client.connection import Connection
+from tcpchat.client.dialer import Dialer
+from tcpchat.client.parts import Manner
+from tcpchat.client.shell import Shell
+from tcpchat.client.terminal import Terminal, restore_blocking
+from tcpchat.core.names import LOBBY
+
+_EPILOG = (
+    "What you type is said in the current room; /help lists the commands. In a pipe each line is said, and the exit "
+    "status is 0 if all of them were acknowledged, else 1; a line that begins with a slash is a command, with two "
+    "slashes it is not."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Say in one line what is wrong."""
+        self.exit(2, f"tcpchat: {message}; see tcpchat --help\n")
+
+
+def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tuple[str, Manner]:
+    """Return the address and how to behave; exits with status 2 after a line on standard error."""
+    parser = _Parser(prog="tcpchat", description="Chat in lines.", epilog=_EPILOG, allow_abbrev=False)
+    parser.add_argument(
+        "address", metavar="HOST[:PORT]", help=f"the server [port {DEFAULT_PORT}], or tls:HOST:PORT, or unix:/PATH"
+    )
+    parser.add_argument("--name", help="your name [asked for; in a pipe your login name]")
+    parser.add_argument("--room", action="append", help=f"a room to join; the last one is current [{LOBBY}]")
+    parser.add_argument("--verbose", action="store_true", help="in a pipe, print what the server tells, too")
+    parser.add_argument("--version", action="version", version=f"tcpchat {tcpchat.__version__}")
+    options = parser.parse_args(arguments)
+    name: str | None = options.name
+    if name is None and not interactive:
+        try:
+            name = getpass.getuser()
+        except (OSError, KeyError):
+            name = ""
+    if name is not None and not name.strip():
+        parser.error("a name is needed: --name NAME")
+    return options.address, Manner(name, tuple(options.room or [LOBBY]), interactive, options.verbose)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the client, and exit."""
+    if sys.stdin is None or sys.stdout is None:
+        sys.exit("tcpchat: standard input and output must be open")
+    address, manner = parse_options(arguments, interactive=sys.stdin.isatty())
+    try:
+        react(_run, (address, manner))
+    finally:
+        restore_blocking()
+
+
+def _run(reactor: Any, address: str, manner: Manner) -> Deferred[None]:
+    """Put the parts together; fires when all is over, with a SystemExit for its status."""
+    try:
+        endpoint = client_endpoint(reactor, address)
+    except ValueError as error:
+        sys.stderr.write(f"tcpchat: {error}; see tcpchat --help\n")
+        sys.exit(2)
+    finished: Deferred[None] = Deferred()
+    terminal = Terminal(interactive=manner.interactive)
+
+    def finish(status: int) -> None:
+        if not finished.called:
+            finished.errback(SystemExit(status))
+
+    def done(status: int) -> None:
+        if terminal.closing:  # nobody may ever read what is left
+            finish(status)
+        else:
+            terminal.close().addCallback(lambda _: finish(status))
+
+    shell = Shell(manner, terminal, reactor, done)
+    shell.caller = Dialer(endpoint, lambda: Connection(reactor, shell), shell.failed, shell.waiting, reactor)
+    terminal.listener = shell
+    terminal.open(reactor)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        reactor.callWhenRunning(
+            signal.signal, number, lambda number, _: reactor.callFromThread(shell.interrupt, 128 + number)
+        )
+    reactor.callWhenRunning(shell.start)
+    return finished

@@ -1,0 +1,45 @@
+"""What the shell is given: how to behave, where to show things, and what connects it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to behave. ``name`` None: ask for it. Not ``interactive``: a pipe, quiet unless ``verbose``."""
+
+    name: str | None
+    rooms: tuple[str, ...]
+    interactive: bool
+    verbose: bool = False
+
+
+class Screen(Protocol):
+    """Where lines are read and shown."""
+
+    def show(self, line: str) -> None:
+        """Show a line."""
+
+    def complain(self, line: str) -> None:
+        """Show a line that says what went wrong."""
+
+    def pause(self) -> None:
+        """Read no more lines until `resume`."""
+
+    def resume(self) -> None:
+        """Read on."""
+
+
+class Caller(Protocol):
+    """What connects us; see `tcpchat.client.dialer.Dialer`."""
+
+    def start(self) -> None:
+        """Connect, now and whenever the connection is lost."""
+
+    def stop(self) -> None:
+        """Close the connection, and make no other."""
+
+    def settle(self) -> None:
+        """The connection is good."""
