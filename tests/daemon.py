@@ -5,6 +5,7 @@ Every wait is bounded by `PATIENCE_SECONDS`, and says what was seen instead when
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
@@ -13,8 +14,10 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -201,11 +204,25 @@ class Program(TextClient):
     def __init__(self, process: subprocess.Popen[bytes], to: int, out: int) -> None:
         super().__init__(ProcessStream(process, to, out))
         self.process = process
+        self._terminal = out
+
+    def resize(self, columns: int) -> None:
+        """Give its terminal another width, and say so: the terminal isn't the one that controls the process."""
+        _set_columns(self._terminal, columns)
+        self.process.send_signal(signal.SIGWINCH)
 
 
-def in_terminal(*command: str) -> Program:
-    """Return a client program with a terminal of its own, which echoes what is typed."""
+def _set_columns(terminal: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24 if columns else 0, columns, 0, 0))
+
+
+def in_terminal(*command: str, columns: int = 0) -> Program:
+    """Return a client program with a terminal of its own, which echoes what is typed; 0 columns: of no known size.
+
+    See `Program.resize`.
+    """
     ours, its = os.openpty()
+    _set_columns(its, columns)
     try:
         process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its)
     except BaseException:
@@ -419,9 +436,9 @@ class Daemon:
             to, out = os.dup(process.stdin.fileno()), os.dup(process.stdout.fileno())
         return self._clients.enter_context(closing(Program(process, to, out)))
 
-    def run_in_terminal(self, program: str, *arguments: str) -> Program:
-        """Return a client program with a terminal of its own, which echoes what is typed."""
-        return self._clients.enter_context(closing(in_terminal(tool(program), *arguments)))
+    def run_in_terminal(self, program: str, *arguments: str, columns: int = 0) -> Program:
+        """Return a client program with a terminal of its own, as of `in_terminal`."""
+        return self._clients.enter_context(closing(in_terminal(tool(program), *arguments, columns=columns)))
 
     def _listens(self) -> bool:
         assert self.process is not None

@@ -258,5 +258,8 @@ def _failure(error: Exception) -> ChatError:
 
 
 def _plain(error: BaseException | None) -> str:
-    """Return the database's own words, without SQLAlchemy's statement and advice around them."""
-    return " ".join(str(getattr(error, "orig", error)).split())
+    """Return the database's own words, without SQLAlchemy's statement and advice around them, and in one line.
+
+    PostgreSQL's details are left out: they show the row, and so what was said.
+    """
+    return " ".join(str(getattr(error, "orig", error)).partition("\nDETAIL:")[0].split())

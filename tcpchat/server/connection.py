@@ -184,6 +184,14 @@ class Connection:
         else:
             self._held.append(data)
 
+    def answer(self, data: bytes) -> None:
+        """Send what the codec has to say at once, such as telnet's answers: they belong to no line."""
+        self.deliver(data)
+
+    def reformat(self) -> None:
+        """Let the publisher encode for this reader as the codec says by now."""
+        self._services.publisher.resort(self.session)
+
     def hold(self) -> None:
         """Gather what is sent until `release`: the events of a batch and the answers to it are one write."""
         if self._held is None:

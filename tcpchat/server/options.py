@@ -42,6 +42,9 @@ class Options(UsageOptions):
         ],
         ["database", None, None, "URL of another database: sqlite:////FILE, postgresql://… or mariadb://…"],
         ["motd", None, None, "File with the message of the day, shown to everybody who connects"],
+        ["log-format", None, None, "Lines of the log: text, or json [default: text]"],
+        ["log-level", None, None, "The least that is logged: debug, info, warn or error [default: info]"],
+        ["log-file", None, None, "File of the log, opened anew after SIGUSR1 [default: standard error]"],
     ]
 
     def __init__(self) -> None:

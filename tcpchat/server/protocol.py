@@ -91,7 +91,7 @@ class ChatProtocol(LineSplitter):
             data, self._first_bytes = self._first_bytes, b""
             self._recognise(speaker)
         if self._connection is not None and not self._input_ended:
-            data = self._connection.codec.strip(data)
+            data = self._connection.codec.strip(data, self._connection)
             super().dataReceived(data)
             self._check_end()
 

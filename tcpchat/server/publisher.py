@@ -79,8 +79,8 @@ class _Desk:
         if self.events:
             self.ahead[session] = len(self.events)
 
-    def remove(self, session: Session) -> None:
-        """Let ``session`` read what is owed and pending, and no more."""
+    def remove(self, session: Session) -> bool:
+        """Let ``session`` read what is owed and pending, and no more; return whether it was reading at all."""
         for encoder, readers in self.readers.items():
             if session in readers:
                 self.catch_up(session)
@@ -88,7 +88,8 @@ class _Desk:
                 del readers[session]
                 if not readers:
                     del self.readers[encoder]
-                return
+                return True
+        return False
 
     def catch_up(self, session: Session) -> None:
         """Let ``session`` read what is owed and pending now, before the others."""
@@ -200,11 +201,18 @@ class Publisher:
         reader = self._sessions[session]
         if reader.encoder(current=True) is reader.encoder(current=False):
             return
+        self.resort(session)
+
+    def resort(self, session: Session) -> None:
+        """Sort the session's readers anew, after its encoders have changed: it reads up to here with the old ones."""
+        reader = self._sessions.get(session)
+        if reader is None:
+            return
         self.catch_up(session)
-        for room in session.rooms:
-            desk = self._desks[room]
-            desk.remove(session)
-            desk.add(reader.encoder(current=_is_current(session, room)), session, reader)
+        for room in (EVERYBODY, *session.rooms):
+            desk = self._desks.get(room)
+            if desk is not None and desk.remove(session):
+                desk.add(reader.encoder(current=_is_current(session, room)), session, reader)
 
     def refilter(self, session: Session) -> None:
         """Note whether the session ignores anybody."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
-from twisted.application.service import Service
+from twisted.application.service import IServiceCollection, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 
 import tcpchat
 from tcpchat.core.chat import Chat, Identity
@@ -30,6 +31,7 @@ from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen
 from tcpchat.server.factory import ChatFactory
+from tcpchat.server.logs import begin_log
 from tcpchat.server.options import Options, Settings
 from tcpchat.server.pages import PageReaders
 from tcpchat.server.publisher import Publisher
@@ -75,6 +77,14 @@ class ChatService(Service):
         self._capacity = capacity
         self._counting = LoopingCall(factory.services.hub.tick)
         self._counting.clock = reactor
+        # What twistd is to log with; None: as it likes.
+        self.log_observer: ILogObserver | None = None
+
+    def setServiceParent(self, parent: IServiceCollection) -> None:
+        """Join the application, which is where twistd looks for an observer of its log."""
+        super().setServiceParent(parent)
+        if self.log_observer is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self.log_observer)
 
     def startService(self) -> None:
         """Start the threads: only now, because a daemon has forked by now."""
@@ -166,9 +176,12 @@ def makeService(options: Options) -> ChatService:
     from twisted.internet import reactor
 
     try:
-        service = make_service(Settings.from_options(options), reactor)
+        settings = Settings.from_options(options)
+        observer = begin_log(options, options.parent)
+        service = make_service(settings, reactor)
     except StartError as error:
         raise SystemExit(f"tcpchat: {error}") from None
+    service.log_observer = observer
     # What is loaded by now stays, and nearly everything of a message goes by its reference count: looking for cycles
     # after every 700 objects cost a tenth of the time of a busy room.
     gc.collect()

@@ -94,7 +94,8 @@ def open_engine(url: URL, *, writer: bool = False) -> Engine:
         # A writer takes its lock at the beginning; a reader never opens a transaction of its own.
         arguments["isolation_level"] = "IMMEDIATE" if writer else None
     try:
-        engine = create_engine(url, poolclass=NullPool, connect_args=arguments)
+        # Parameters are what people said: no error may carry them into the daemon's log.
+        engine = create_engine(url, poolclass=NullPool, connect_args=arguments, hide_parameters=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         backend = url.get_backend_name()
         package = "psycopg[binary]" if backend == "postgresql" else "PyMySQL"

@@ -30,14 +30,24 @@ class Encoder(Protocol):
         """Return the bytes of ``events``; nothing for those that this wire doesn't show."""
 
 
+class Outlet(Protocol):
+    """What a codec may want of its connection besides answering lines."""
+
+    def answer(self, data: bytes) -> None:
+        """Send bytes that belong to no request, such as telnet's answers, at once."""
+
+    def reformat(self) -> None:
+        """The codec's encoders have changed: from now on read through the new ones."""
+
+
 class Codec(Protocol):
     """One connection's codec."""
 
     def greet(self, greeting: Greeting) -> bytes:
         """Return what the peer is sent before it has said anything."""
 
-    def strip(self, data: bytes) -> bytes:
-        """Return ``data`` without what isn't text, such as telnet's negotiation. Called for each chunk."""
+    def strip(self, data: bytes, outlet: Outlet) -> bytes:
+        """Return ``data`` without what isn't text, such as telnet's negotiation, seen to. Called for each chunk."""
 
     def feed(self, line: bytes) -> Request | None:
         """Understand one line without its line end; None when it asks for nothing."""

@@ -12,7 +12,7 @@ from tcpchat.core.answers import Answer, Greeting
 from tcpchat.core.commands import Command, SayInLobby
 from tcpchat.core.events import Event, Refocused
 from tcpchat.errors import ChatError, Code
-from tcpchat.wire.codec import Request
+from tcpchat.wire.codec import Outlet, Request
 from tcpchat.wire.table import OPERATIONS
 
 # An id is the client's; it comes back in one reply and is kept until then.
@@ -86,7 +86,7 @@ class JsonCodec:
         """Nothing: programs speak first."""
         return b""
 
-    def strip(self, data: bytes) -> bytes:
+    def strip(self, data: bytes, outlet: Outlet) -> bytes:
         """Return ``data``: everything is text."""
         return data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -13,49 +14,66 @@ from tcpchat.core.events import Event
 from tcpchat.core.names import HERE
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
-from tcpchat.wire.codec import Request
+from tcpchat.wire.codec import Outlet, Request
 from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, help_lines, phrase_answer, phrase_event
 from tcpchat.wire.table import WORDS, Row, nearest
-from tcpchat.wire.telnet import TelnetFilter
+from tcpchat.wire.telnet import Telnet
+from tcpchat.wire.wrap import wrap
 
 
 class TextEncoder:
-    """Events as lines; ``current`` is whether the room is the one the reader is speaking in."""
+    """Events as lines of at most ``width`` columns; ``current``: the room is the one the reader is speaking in."""
 
-    def __init__(self, *, current: bool) -> None:
+    def __init__(self, *, current: bool, width: int) -> None:
         self._current = current
+        self._width = width
 
     def encode(self, events: Iterable[Event]) -> bytes:
-        """Return one line for each event; nothing for what only programs want to know."""
-        return _lines([line for event in events if (line := phrase_event(event, current=self._current))])
+        """Return each event as a line, or more; nothing for what only programs want to know."""
+        lines = [line for event in events if (line := phrase_event(event, current=self._current))]
+        return _lines(lines, self._width)
 
 
-_HERE = TextEncoder(current=True)
-_ELSEWHERE = TextEncoder(current=False)
+@cache
+def _encoder(*, current: bool, width: int) -> TextEncoder:
+    """Return the encoder that all readers of this kind share: there are some hundred widths."""
+    return TextEncoder(current=current, width=width)
 
 
 class TextCodec:
     """One person. Until there is a name, every line that isn't a command is taken for one."""
 
-    __slots__ = ("_name", "_telnet")
+    __slots__ = ("_name", "_telnet", "_width")
 
     def __init__(self) -> None:
         self._name = ""
-        self._telnet = TelnetFilter()
+        self._telnet = Telnet()
+        # Columns; 0 while unknown.
+        self._width = 0
 
     def greet(self, greeting: Greeting) -> bytes:
         """Return the welcome, which ends by asking for a name."""
-        return _lines(greeting_lines(greeting))
+        return _lines(greeting_lines(greeting), self._width)
 
-    def strip(self, data: bytes) -> bytes:
-        """Return ``data`` without telnet's commands."""
-        return self._telnet.feed(data)
+    def strip(self, data: bytes, outlet: Outlet) -> bytes:
+        """Return ``data`` without telnet's commands, which are answered; lines are as wide as the peer's terminal."""
+        telnet = self._telnet
+        text = telnet.feed(data)
+        if replies := telnet.take_replies():
+            outlet.answer(replies)
+        if telnet.width != self._width:
+            self._width = telnet.width
+            outlet.reformat()
+        return text
 
     def feed(self, line: bytes) -> Request | None:
         """Understand one line: a command, a name, or speech for the current room."""
         try:
+            words = line.decode()
+            if "\x7f" in words or "\b" in words:
+                words = _erased(words)
             # A stray control character, as Ctrl-D leaves in telnet, must not make speech of a command.
-            words = clean(line.decode())
+            words = clean(words)
         except UnicodeDecodeError:
             text = "That line was not UTF-8, so it was not read. Set your terminal to UTF-8 and type it again."
             return Request(ChatError(Code.BAD_UTF8, text))
@@ -71,14 +89,14 @@ class TextCodec:
         """Return the answer as lines; what was said needs none, since its author sees it like everybody."""
         if isinstance(answer, ChatError):
             lines = (answer.text,) if self._name else (answer.text, NAME_QUESTION)
-            return _lines(lines)
+            return _lines(lines, self._width)
         if isinstance(answer, Arrived | Named):
             self._name = answer.user.name
-        return _lines(phrase_answer(request.asks, answer, self._name))
+        return _lines(phrase_answer(request.asks, answer, self._name), self._width)
 
     def encoder(self, *, current: bool) -> TextEncoder:
         """Return the encoder that names the room unless it is the current one."""
-        return _HERE if current else _ELSEWHERE
+        return _encoder(current=current, width=self._width)
 
 
 def understand(line: str, *, named: bool) -> Command | Answer:
@@ -131,5 +149,18 @@ def _number(value: str, name: str, usage: str) -> int:
     raise ChatError(Code.BAD_FIELD, f"{name} is a number from 1 to 999999: type {usage}", field=name.lower())
 
 
-def _lines(lines: tuple[str, ...] | list[str]) -> bytes:
+def _erased(typed: str) -> str:
+    """Return ``typed`` as a terminal would that edits lines itself: some telnets send each key, Backspace too."""
+    left: list[str] = []
+    for character in typed:
+        if character not in "\x7f\b":
+            left.append(character)
+        elif left:
+            left.pop()
+    return "".join(left)
+
+
+def _lines(lines: tuple[str, ...] | list[str], width: int) -> bytes:
+    if width:
+        lines = [part for line in lines for part in wrap(line, width)]
     return "".join(f"{line}\r\n" for line in lines).encode()

@@ -132,7 +132,8 @@ def test_the_version_and_the_help(tmp_path: Path) -> None:
     assert (version.returncode, version.stdout, version.stderr) == (0, f"tcpchat {tcpchat.__version__}\n", "")
     told = _twistd(tmp_path, "--help")
     assert told.returncode == 0
-    for option in ("--port", "--endpoint", "--data", "--database", "--trust", "--motd", "--version"):
+    logs = ("--log-format", "--log-level", "--log-file")
+    for option in ("--port", "--endpoint", "--data", "--database", "--trust", "--motd", "--version", *logs):
         assert option in told.stdout
     assert "telnet localhost 3000" in re.sub(r"\s+", " ", told.stdout)
     assert list(tmp_path.iterdir()) == []

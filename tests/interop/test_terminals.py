@@ -15,6 +15,11 @@ def _telnet(daemon: Daemon) -> Program:
     return daemon.run_in_terminal("telnet", "127.0.0.1", str(daemon.port))
 
 
+def _negotiating_telnet(daemon: Daemon, columns: int) -> Program:
+    """Return a telnet that opens the negotiation itself, as it does on port 23: so asks the minus before the port."""
+    return daemon.run_in_terminal("telnet", "--", "127.0.0.1", f"-{daemon.port}", columns=columns)
+
+
 def _nc(daemon: Daemon, *options: str) -> Program:
     return daemon.run("nc", *options, "127.0.0.1", str(daemon.port))
 
@@ -119,3 +124,54 @@ def test_a_script_through_nc_that_half_closes_reads_every_answer(daemon: Daemon)
     assert len(replies) == len(lines)
     assert '"id":99' in replies[-1]
     assert nc.process.wait(5) == 0
+
+
+LONG = "one two three four five six seven eight nine ten"
+
+
+def test_a_telnet_that_negotiates_reads_lines_as_wide_as_its_window(daemon: Daemon) -> None:
+    script = daemon.json("jason")
+    script.request("join", room="lobby")
+    telnet = _negotiating_telnet(daemon, 30)
+    telnet.hear("What is your name?")
+    telnet.stream.send(b"tina\r")  # a key at a time, as it was agreed: the line ends with CR NUL
+    script.event("joined", room="lobby")
+    telnet.hear("What is said here is logged")
+    script.request("say", room="lobby", text=LONG)
+    assert telnet.hear("ten")[-2:] == ["jason: one two three four five", "  six seven eight nine ten"]
+
+    telnet.resize(40)
+    telnet.stream.send(b"oops\x7f\x7f\x7f\x7fhi\r")  # sent after the new size
+    assert script.event("message", **{"from": "tina"})["text"] == "hi"
+    script.request("say", room="lobby", text=LONG)
+    assert telnet.hear("ten")[-2:] == ["jason: one two three four five six seven", "  eight nine ten"]
+
+    telnet.stream.send(b"\x1d")
+    prompt = b""
+    while not prompt.endswith(b"telnet> "):
+        prompt += telnet.stream.receive(20)
+    telnet.stream.send(b"send ayt\r")
+    telnet.hear("[Yes]")
+    telnet.stream.send(b"/quit\r")
+    assert telnet.rest()[-1] == "Connection closed by foreign host."
+
+
+def test_a_telnet_that_waits_to_be_asked_is_not_asked(daemon: Daemon) -> None:
+    """Away from port 23 it begins nothing, and looks like nc: its lines are wrapped by its terminal."""
+    telnet = daemon.run_in_terminal("telnet", "127.0.0.1", str(daemon.port), columns=30)
+    telnet.hear("What is your name?")
+    telnet.say("tina")
+    telnet.hear(_ARRIVED)
+    telnet.say(f"/me {LONG}")
+    telnet.hear(f"* tina {LONG}")
+
+
+def test_nc_sees_no_byte_of_negotiation(daemon: Daemon) -> None:
+    nc = _nc(daemon, "-N")
+    nc.stream.send("nina\nhello ÿ\n".encode())
+    nc.stream.end()
+    said = b""
+    while chunk := nc.stream.receive(20):
+        said += chunk
+    assert b"\xff" not in said
+    assert "nina: hello ÿ\r\n".encode() in said
