@@ -190,8 +190,6 @@ class LogWriter:
             counts, wanted, topics = _needs(changes)
             if wanted:
                 self._create(connection, wanted)
-            for room, topic in sorted(topics.items()):
-                connection.execute(update(rooms).where(rooms.c.id == room).values(topic=topic))
             with driver_cursor(connection) as cursor:
                 heads = self._take_numbers(cursor, counts) if counts else {}
                 results = _results(changes, counts, heads)
@@ -199,6 +197,8 @@ class LogWriter:
                 if rows:
                     self._insert.run(cursor, rows)
                 self._mark.run(cursor, [(NODE, self._number, json.dumps(heads))])
+            for room, topic in topics.items():  # their rows are ours since the numbers were taken
+                connection.execute(update(rooms).where(rooms.c.id == room).values(topic=topic))
         return results
 
     def _create(self, connection: Connection, wanted: dict[RoomId, RoomRecord]) -> None:

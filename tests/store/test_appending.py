@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import select
 
 from tcpchat.core.entries import Draft, Entry, Kind, PersonId, RoomId, Seq
 from tcpchat.core.requests import Append, CreateRoom
 from tcpchat.store.log import Outcome
+from tcpchat.store.schema import rooms
 from tests.store.material import CELLAR, GARDEN, KITCHEN, ON_SERVERS, Store, create, direct, room, say, told, unfit
 
 TEXTS = [
@@ -192,3 +194,15 @@ def test_a_large_batch_is_one_of_many_rooms(store: Store) -> None:
     assert told(outcome.supplies) == [turn for turn in range(1, 5) for _ in places]
     assert all(store.head(place) == 4 for place in places[::100])
     assert store.read(places[-1])[-1].draft == say(places[-1], "3").draft
+
+
+def test_the_last_topic_said_is_the_room_s(store: Store) -> None:
+    store.furnish(GARDEN, KITCHEN)
+    topics = [Append(Draft(GARDEN, 0, PersonId(1), "anna", None, Kind.TOPIC, words)) for words in ("roses", "weeds")]
+    assert told(store.commit(topics[0], say(GARDEN, "a"), topics[1], say(KITCHEN, "b")).supplies) == [1, 2, 3, 1]
+    with store.reading.connect() as connection:
+        found = dict(
+            connection.execute(select(rooms.c.id, rooms.c.topic).where(rooms.c.id.in_([GARDEN, KITCHEN]))).all()
+        )
+    assert found == {GARDEN: "weeds", KITCHEN: ""}
+    assert [entry.draft.kind for entry in store.read(GARDEN)] == [Kind.TOPIC, Kind.MESSAGE, Kind.TOPIC]
