@@ -104,7 +104,7 @@ def test_who_somebody_is_never_tells_an_address(house: House, nina: Person, bob:
     if isinstance(nina, Terminal):
         nina.type("/whois bob")
         (line,) = nina.take()
-        assert line.startswith("bob is a guest, here since 14 Nov 22:13 UTC, in lobby, tea.")
+        assert line.startswith("bob is a guest, here since 22:13 UTC on Tuesday 14 November 2023, in lobby, tea.")
     else:
         assert nina.ask("whois", user="bob") == {
             "user": {"name": "bob"},
@@ -240,3 +240,65 @@ def test_in_a_large_room_those_who_come_and_go_are_counted() -> None:
     late = Terminal(house)
     late.type("late")
     assert "You are in lobby, with nina, script, p0, p1 and 6 more." in late.take()
+
+
+def test_when_many_come_and_go_the_first_are_told_at_once_and_the_others_together() -> None:
+    house = House(Limits(moves_told=2))
+    nina, script = Terminal(house, "nina"), Script(house, "script")
+    script.enter("lobby")
+    house.hub.tick()
+    nina.take()
+    for number in range(5):
+        Script(house, f"p{number}").enter("lobby")
+    assert nina.take() == ["p0 joined lobby.", "p1 joined lobby."]
+    assert script.saw() == ["p0 joined lobby", "p1 joined lobby"]
+    house.hub.tick()
+    house.settle()
+    assert nina.take() == ["p2, p3 and p4 joined lobby."]
+    assert script.saw() == [f"p{number} joined lobby" for number in range(2, 5)]
+    Script(house, "late").enter("lobby")
+    assert nina.take() == ["late joined lobby."]
+    house.hub.tick()
+    house.settle()
+    assert nina.take() == []
+
+
+def test_who_came_is_told_before_what_they_say_and_before_any_answer() -> None:
+    house = House(Limits(moves_told=0))
+    nina, bob, eve = Terminal(house, "nina"), Script(house, "bob"), Script(house, "eve")
+    bob.enter("lobby")
+    assert nina.take() == []
+    bob.say("lobby", "hello")
+    house.settle()
+    assert nina.take() == ["bob joined lobby.", "bob: hello"]
+    eve.enter("lobby")
+    assert bob.saw() == []
+    nina.type("/who")
+    assert nina.take() == ["eve joined lobby.", "3 people are in lobby: nina, bob, eve."]
+    bob.ask("leave", room="lobby")
+    assert bob.saw() == ["eve joined lobby"]
+    house.hub.tick()
+    house.settle()
+    assert nina.take() == ["bob left lobby."]
+    assert eve.saw() == ["bob left lobby"]
+
+
+def test_a_day_begins_for_each_by_the_own_clock() -> None:
+    house = House()
+    nina, bob, script = Terminal(house, "nina"), Terminal(house, "bob"), Script(house, "script")
+    script.enter("lobby")
+    bob.type("/timezone +1:30")
+    for person in (nina, bob, script):
+        person.take()
+    told: list[tuple[int, str, str]] = []
+    for quarter in range(8):  # from 22:13:20
+        house.hub.tick()
+        house.settle()
+        told += [(quarter, who.name or "", line) for who in (nina, bob) for line in who.take()]
+        house.clock.advance(15 * 60)
+    day = "It is Wednesday 15 November 2023."
+    assert told == [(2, "bob", day)]
+    assert script.take() == []
+    house.hub.tick()
+    house.settle()
+    assert nina.take() == [day]

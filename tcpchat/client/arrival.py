@@ -14,6 +14,7 @@ from tcpchat.core.answers import Arrived, Greeting, HistoryPage, JoinedRoom, Log
 from tcpchat.core.commands import Hello, History, Join, Login
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.phrases import greeting_lines, phrase_answer
+from tcpchat.wire.view import View
 
 # A server that has not noticed yet that our old connection is gone keeps our name: a few seconds, as a rule.
 NAME_ATTEMPTS = 5
@@ -23,7 +24,7 @@ _PAGE_ENTRIES = 200
 Show = Callable[[Iterable[str]], None]
 
 
-async def arrive(connection: Connection, manner: Manner, name: str, rooms: Rooms, show: Show) -> str:
+async def arrive(connection: Connection, manner: Manner, name: str, rooms: Rooms, view: View, show: Show) -> str:
     """Log in for the first time and enter the rooms; return the name as the server writes it.
 
     Raises `ChatError` when the name is refused; in a pipe, also when a room is.
@@ -35,10 +36,11 @@ async def arrive(connection: Connection, manner: Manner, name: str, rooms: Rooms
     assert isinstance(logged_in, LoggedIn)
     name = logged_in.user.name
     first, *others = manner.rooms
-    show(phrase_answer(None, Arrived(logged_in.user, await _enter(connection, manner, first, rooms)), name))
+    arrived = Arrived(logged_in.user, await _enter(connection, manner, first, rooms))
+    show(phrase_answer(None, arrived, name, view))
     for room in others:
         answer = await _enter(connection, manner, room, rooms)
-        show([answer.text] if isinstance(answer, ChatError) else phrase_answer(None, answer, name))
+        show([answer.text] if isinstance(answer, ChatError) else phrase_answer(None, answer, name, view))
     return name
 
 
@@ -68,7 +70,7 @@ async def log_in_again(connection: Connection, name: str, clock: IReactorTime, s
     show(["You are connected again."])
 
 
-async def catch_up(connection: Connection, rooms: Rooms, room: str, show: Show) -> None:
+async def catch_up(connection: Connection, rooms: Rooms, room: str, view: View, show: Show) -> None:
     """Join a room again, and show the entries since the last one that was shown.
 
     Its events are held meanwhile, for the caller to release.
@@ -86,6 +88,6 @@ async def catch_up(connection: Connection, rooms: Rooms, room: str, show: Show) 
             entries = page.entries
         if not entries:
             break
-        show(phrase_answer(None, HistoryPage(room, entries, more=False), ""))
+        show(phrase_answer(None, HistoryPage(room, entries, more=False), "", view))
         place.shown = entries[-1].seq
         entries = []

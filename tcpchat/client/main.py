@@ -6,6 +6,7 @@ import argparse
 import getpass
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ from tcpchat.client.parts import Manner
 from tcpchat.client.shell import Shell
 from tcpchat.client.terminal import Terminal, restore_blocking
 from tcpchat.core.names import LOBBY
+from tcpchat.wire.view import View
 
 _EPILOG = (
     "What you type is said in the current room; /help lists the commands. In a pipe each line is said, and the exit "
@@ -53,7 +55,8 @@ def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tupl
             name = ""
     if name is not None and not name.strip():
         parser.error("a name is needed: --name NAME")
-    return options.address, Manner(name, tuple(options.room or [LOBBY]), interactive, options.verbose)
+    view = View(offset=time.localtime().tm_gmtoff // 60)
+    return options.address, Manner(name, tuple(options.room or [LOBBY]), interactive, options.verbose, view)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from tcpchat.wire.view import View
 
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to behave. ``name`` None: ask for it. Not ``interactive``: a pipe, quiet unless ``verbose``."""
+    """How to behave. ``name`` None: ask for it. Not ``interactive``: a pipe, quiet unless ``verbose``.
+    ``view`` has the clock of this machine."""
 
     name: str | None
     rooms: tuple[str, ...]
     interactive: bool
     verbose: bool = False
+    view: View = field(default_factory=View)
 
 
 class Screen(Protocol):

@@ -18,11 +18,12 @@ from tcpchat.client.rooms import Rooms
 from tcpchat.core import commands
 from tcpchat.core.answers import Answer, Goodbye, JoinedRoom, LeftRoom, Named, Switched
 from tcpchat.core.commands import Arrive, Command, Quit
-from tcpchat.core.events import Event, Message, Refocused, RoomDeleted, TopicChanged
+from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Refocused, RoomDeleted, TopicChanged
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
-from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_event
+from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_events
 from tcpchat.wire.text import understand
+from tcpchat.wire.view import Adjust, Spoken
 
 # Commands that may wait for their answers; beyond it we read no more of our input, until half of them are answered.
 _UNANSWERED = 200
@@ -45,6 +46,10 @@ class Shell:
         # Empty: what is typed next is a name.
         self._name = manner.name or ""
         self._rooms = Rooms()
+        self._view = manner.view
+        # The day of what was shown last. Who came and went, to be shown together.
+        self._day = ""
+        self._moves: list[MemberJoined | MemberLeft] = []
         # The connection, and whether we are logged in on it and in our rooms; whether there was one in the past.
         self._connection: Connection | None = None
         self._ready = False
@@ -127,8 +132,11 @@ class Shell:
                 return
             place.shown = event.seq
         current = self._rooms.current
-        if line := phrase_event(event, current=room == current):
-            self._show([line])
+        if isinstance(event, MemberJoined | MemberLeft):
+            self._show_move(event)
+        else:
+            self._show_day(event)
+            self._show(phrase_events([event], self._view, current=room == current))
         if isinstance(event, RoomDeleted) and place is not None:
             self._rooms.leave(room)
             if self._rooms.current != current:
@@ -173,14 +181,14 @@ class Shell:
         self.caller.start()
 
     async def _arrive(self, connection: Connection) -> None:
-        self._name = await arrive(connection, self._manner, self._name, self._rooms, self._show)
+        self._name = await arrive(connection, self._manner, self._name, self._rooms, self._view, self._show)
         self._welcome()
 
     async def _return(self, connection: Connection) -> None:
         await log_in_again(connection, self._name, self._clock, self._show)
         for room in self._rooms.returning():
             try:
-                await catch_up(connection, self._rooms, room, self._show)
+                await catch_up(connection, self._rooms, room, self._view, self._show)
             except ChatError as error:
                 self._rooms.leave(room)
                 self._show([error.text])
@@ -211,7 +219,7 @@ class Shell:
 
     # Asking.
 
-    def _perform(self, asked: Command | Answer) -> None:
+    def _perform(self, asked: Command | Answer | Adjust) -> None:
         match asked:
             case Arrive(name):
                 self._call(name)
@@ -219,6 +227,9 @@ class Shell:
                 self.end()
             case Words():
                 self._show(asked.lines, asked=True)
+            case Adjust():
+                self._view = asked.applied(self._view)
+                self._show([asked.told(self._view)], asked=True)
             case Command() if self._ready and self._connection is not None:
                 self._ask(self._connection, asked)
             case _ if self._name:
@@ -249,7 +260,7 @@ class Shell:
                 self._name = user.name
             case Goodbye():
                 self._parted = True
-        self._show(phrase_answer(command, answer, self._name), asked=isinstance(command, _QUESTIONS))
+        self._show(phrase_answer(command, answer, self._name, self._view), asked=isinstance(command, _QUESTIONS))
 
     def _not_answered(self, failure: Failure, command: Command, line: int) -> None:
         if isinstance(failure.value, ChatError):
@@ -278,15 +289,44 @@ class Shell:
             self._screen.complain(clean(f"Line {number}: {error.text}" if number else error.text))
 
     def _show_focus(self) -> None:
-        self._show([phrase_event(Refocused(self._rooms.current or UNSET), current=True)])
+        self._show(phrase_events([Refocused(self._rooms.current or UNSET)], self._view, current=True))
+
+    def _show_day(self, event: Event) -> None:
+        """Tell the day before what is said first on it."""
+        if isinstance(event, Message | TopicChanged):
+            day = self._view.day(event.at)
+            if self._day not in ("", day):
+                self._show([f"It is {day}."])
+            self._day = day
+
+    def _show_move(self, event: MemberJoined | MemberLeft) -> None:
+        """Show who came or went with others that come in the same moment."""
+        if self._moves and self._moves[0].room != event.room:
+            self._show_moves()
+        if not self._moves:
+            self._clock.callLater(0, self._show_moves)
+        self._moves.append(event)
+
+    def _show_moves(self) -> None:
+        moves, self._moves = self._moves, []
+        self._show(phrase_events(moves, self._view, current=False))
 
     def _show(self, lines: Iterable[str], *, asked: bool = False) -> None:
         """Show lines; a pipe shows only what was asked for, unless it is to tell everything."""
+        if self._moves:
+            self._show_moves()
         if self._manner.interactive or self._manner.verbose or asked:
             for line in lines:
-                self._screen.show(clean(line))
+                for part in self._view.lines(_cleaned(line)):
+                    self._screen.show(part)
 
     def _finish(self) -> None:
         if not self._finished:
             self._finished = True
             self._done(1 if self._failed and not self._manner.interactive else 0)
+
+
+def _cleaned(line: str) -> str:
+    """Return ``line`` without control characters: a server is trusted no further."""
+    words = clean(line)
+    return Spoken.by(clean(line.speaker), line.color, words) if isinstance(line, Spoken) else words

@@ -35,14 +35,22 @@ class Audience(Protocol):
     def refilter(self, session: Session) -> None:
         """The people whom the session ignores have changed."""
 
-    def publish(self, room: RoomId, events: Sequence[Event], authors: Sequence[PersonId]) -> None:
-        """Tell the readers of a room, each event being from one of ``authors``."""
+    def publish(
+        self, room: RoomId, events: Sequence[Event], authors: Sequence[PersonId], *, patient: bool = False
+    ) -> None:
+        """Tell the readers of a room, each event being from one of ``authors``.
+
+        ``patient``: it is told with what else happens in the room, or after `hurry`.
+        """
 
     def send(self, session: Session, event: Event) -> None:
         """Tell one session, at once."""
 
     def catch_up(self, session: Session) -> None:
         """Tell one session at once what is pending for it."""
+
+    def hurry(self) -> None:
+        """Tell everybody soon what was published patiently."""
 
     def flush_soon(self) -> None:
         """Tell everybody what is pending, with what else happens in the next moment."""

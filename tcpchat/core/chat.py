@@ -40,8 +40,8 @@ class Chat:
     # Rooms whose creation is under way: all who want one of them ask for the same record.
     opening: dict[Key, RoomRecord] = field(default_factory=dict)
     closing: bool = False
-    # Large rooms in which somebody has come or gone since the last count.
-    uncounted: dict[RoomId, Room] = field(default_factory=dict)
+    # Rooms in which somebody has come or gone since the last tick.
+    stirred: dict[RoomId, Room] = field(default_factory=dict)
 
     def new_epoch(self) -> int:
         """Return the epoch of a new log: 53 random bits, which every JSON parser keeps exact."""

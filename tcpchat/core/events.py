@@ -7,11 +7,13 @@ from typing import ClassVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+QUARTER_MS = 15 * 60 * 1000
+
 
 class Event(msgspec.Struct, frozen=True, gc=False):
-    """Something that readers are told."""
+    """Something that readers are told; without an ``op`` it is nothing that programs want to know."""
 
-    op: ClassVar[str]
+    op: ClassVar[str] = ""
 
 
 class User(msgspec.Struct, frozen=True, gc=False):
@@ -116,8 +118,13 @@ class RoomDeleted(Event, frozen=True):
 class Refocused(Event, frozen=True):
     """What one says without naming a room goes to another room now, or to none; for wires on which that happens."""
 
-    op: ClassVar[str] = "refocused"
     room: str | UnsetType = UNSET
+
+
+class QuarterBegun(Event, frozen=True):
+    """A quarter of an hour has begun at ``at``, in ms since 1970, UTC; with one of them everybody's day begins."""
+
+    at: int
 
 
 class Notice(Event, frozen=True):

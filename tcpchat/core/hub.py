@@ -7,9 +7,11 @@ from typing import Any
 
 from tcpchat.core import catalogue, commands, history, membership, people, speech
 from tcpchat.core.answers import Answer
+from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
-from tcpchat.core.entries import Entry, RoomId, RoomRecord
+from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
+from tcpchat.core.events import QUARTER_MS, QuarterBegun
 from tcpchat.core.requests import Deleted, Request, Result, Supply
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.state import Room, Session
@@ -54,6 +56,7 @@ class Hub:
 
     def __init__(self, chat: Chat, records: Iterable[RoomRecord]) -> None:
         self._chat = chat
+        self._quarter = chat.now() // QUARTER_MS
         for record in records:
             chat.rooms.add(Room.from_record(record))
 
@@ -114,8 +117,16 @@ class Hub:
         self._chat.audience.flush()
 
     def tick(self) -> None:
-        """A moment has passed: tell what was only counted. Called every ``count_seconds``."""
-        membership.count_crowds(self._chat)
+        """A moment has passed: tell what was kept for then. Called every ``count_seconds``."""
+        membership.settle_moves(self._chat)
+        self._tell_time()
+
+    def _tell_time(self) -> None:
+        quarter = self._chat.now() // QUARTER_MS
+        if quarter > self._quarter:
+            self._chat.audience.publish(EVERYBODY, [QuarterBegun(quarter * QUARTER_MS)], [NOBODY])
+            self._chat.audience.flush_soon()
+        self._quarter = quarter
 
     def close(self) -> None:
         """Stop telling people that others leave: everybody is about to."""

@@ -46,7 +46,10 @@ class Limits:
     # In a room with more people than this, those who come and go are counted, not told one by one; and an answer
     # lists no more of them.
     people_told: int = 100
-    # How often they are counted: often enough to see that a room is alive.
+    # In every room so many are told at once; who comes or goes after them is told with the next thing that
+    # happens there, or at the end of this time, when those in large rooms are counted: soon enough to see that a
+    # room is alive, and long enough for many to be one line.
+    moves_told: int = 5
     count_seconds: float = 2.0
     rooms_per_person: int = 100
     # Rooms one login may create; they stay when it ends.

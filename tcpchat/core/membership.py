@@ -75,24 +75,26 @@ def exit_room(chat: Chat, session: Session, room: Room) -> None:
 
 
 def _told(chat: Chat, room: Room, event: MemberJoined | MemberLeft) -> None:
-    """Tell the room who came or went, or count it where there are many."""
+    """Tell the room who came or went: the first of them at once, more of them together, very many as a number."""
+    chat.stirred[room.id] = room
+    room.moves += 1
     if len(room.members) < chat.limits.people_told:
-        chat.audience.publish(room.id, [event], [NOBODY])
-        return
-    chat.uncounted[room.id] = room
-    if isinstance(event, MemberJoined):
+        chat.audience.publish(room.id, [event], [NOBODY], patient=room.moves > chat.limits.moves_told)
+    elif isinstance(event, MemberJoined):
         room.joined += 1
     else:
         room.left += 1
 
 
-def count_crowds(chat: Chat) -> None:
-    """Tell the large rooms how many came and went since the last time."""
-    uncounted, chat.uncounted = chat.uncounted, {}
-    for room in uncounted.values():
-        chat.audience.publish(room.id, [Crowd(room.label, room.joined, room.left, len(room.members))], [NOBODY])
-        room.joined = room.left = 0
-    chat.audience.flush_soon()
+def settle_moves(chat: Chat) -> None:
+    """Tell the rooms who came and went since the last time and was not told yet, the large ones how many."""
+    stirred, chat.stirred = chat.stirred, {}
+    for room in stirred.values():
+        if room.joined or room.left:
+            chat.audience.publish(room.id, [Crowd(room.label, room.joined, room.left, len(room.members))], [NOBODY])
+        room.moves = room.joined = room.left = 0
+    if stirred:
+        chat.audience.hurry()
 
 
 def focus(chat: Chat, session: Session, room: Room | None) -> None:

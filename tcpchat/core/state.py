@@ -59,7 +59,8 @@ class Room:
     topic: str
     creator: PersonId
     members: dict[Session, Person] = field(default_factory=dict)
-    # Who came and went since the last count of a large room.
+    # How many came or went since the last tick; who of them was only counted, since the room is large.
+    moves: int = 0
     joined: int = 0
     left: int = 0
 

@@ -139,7 +139,7 @@ class Connection:
         """Take one line, without its line end; False if the next one must wait. Not to be called while ``blocked``."""
         if self._ended:
             return True
-        self._waiting = self.codec.feed(line) or _NOTHING
+        self._waiting = self.codec.feed(line, self) or _NOTHING
         self._advance()
         return self._waiting is None and not self._barrier
 

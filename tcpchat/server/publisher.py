@@ -147,7 +147,9 @@ class Publisher:
         self._turn_writes = turn_writes
         self._sessions: dict[Session, Reader] = {}
         self._desks: dict[RoomId, _Desk] = {}
+        # Those with something pending: to be flushed, or patient.
         self._waiting: dict[RoomId, _Desk] = {}
+        self._patient: dict[RoomId, _Desk] = {}
         self._owing: dict[RoomId, _Desk] = {}
         self._ignoring: set[Session] = set()
         # Who waits for the end of the fan-out that is under way, and of the one that is to follow it.
@@ -186,14 +188,14 @@ class Publisher:
             desk.remove(session)
             if not desk.readers:
                 del self._desks[room]
-                self._waiting.pop(room, None)
+                self._forget(room)
 
     def close(self, room: RoomId) -> None:
         """Let everybody read what was published so far, and no more."""
         desk = self._desks.pop(room, None)
         if desk is not None:
             desk.pay(len(desk.owed))
-            if self._waiting.pop(room, None):
+            if self._forget(room):
                 desk.fan_out(self._ignoring, sum(map(len, desk.readers.values())))
 
     def refocus(self, session: Session) -> None:
@@ -221,13 +223,20 @@ class Publisher:
         else:
             self._ignoring.discard(session)
 
-    def publish(self, room: RoomId, events: Sequence[Event], authors: Sequence[PersonId]) -> None:
+    def publish(
+        self, room: RoomId, events: Sequence[Event], authors: Sequence[PersonId], *, patient: bool = False
+    ) -> None:
         """Let the readers of a room read ``events``, each from one of ``authors``."""
         desk = self._desks.get(room)
-        if desk is not None:
-            desk.events += events
-            desk.authors += authors
+        if desk is None:
+            return
+        desk.events += events
+        desk.authors += authors
+        if not patient:
             self._waiting[room] = desk
+            self._patient.pop(room, None)
+        elif room not in self._waiting:
+            self._patient[room] = desk
 
     def send(self, session: Session, event: Event) -> None:
         """Send one event to one session."""
@@ -238,12 +247,18 @@ class Publisher:
 
     def catch_up(self, session: Session) -> None:
         """Let one session read what is pending for it."""
-        for desks in (self._owing, self._waiting):
+        for desks in (self._owing, self._waiting, self._patient):
             # A session has a hundred rooms at most; in a storm thousands may have something pending.
             followed = [*session.rooms, EVERYBODY] if len(session.rooms) < len(desks) else list(desks)
             for room in followed:
                 if room in desks and (room in session.rooms or room == EVERYBODY):
                     desks[room].catch_up(session)
+
+    def hurry(self) -> None:
+        """Let what is patient be flushed with the rest."""
+        self._waiting |= self._patient
+        self._patient = {}
+        self.flush_soon()
 
     def flush_soon(self) -> None:
         """Let everybody read what is pending in the reactor's next turn."""
@@ -267,6 +282,10 @@ class Publisher:
             self._flushed += self._following
             self._following = []
             self._schedule()
+
+    def _forget(self, room: RoomId) -> bool:
+        """Take the room off those with something pending; return whether it was one."""
+        return any([self._waiting.pop(room, None), self._patient.pop(room, None)])
 
     def _schedule(self) -> None:
         if not self._scheduled:

@@ -49,7 +49,7 @@ class Codec(Protocol):
     def strip(self, data: bytes, outlet: Outlet) -> bytes:
         """Return ``data`` without what isn't text, such as telnet's negotiation, seen to. Called for each chunk."""
 
-    def feed(self, line: bytes) -> Request | None:
+    def feed(self, line: bytes, outlet: Outlet) -> Request | None:
         """Understand one line without its line end; None when it asks for nothing."""
 
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:

@@ -10,7 +10,7 @@ import msgspec
 
 from tcpchat.core.answers import Answer, Greeting
 from tcpchat.core.commands import Command, SayInLobby
-from tcpchat.core.events import Event, Refocused
+from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Outlet, Request
 from tcpchat.wire.table import OPERATIONS
@@ -70,8 +70,8 @@ class JsonEncoder:
     """Events as JSON lines; all readers get the same bytes."""
 
     def encode(self, events: Iterable[Event]) -> bytes:
-        """Return one line for each event; no word of a change of the current room: programs name their rooms."""
-        return _encode_lines([_Line(event.op, event) for event in events if type(event) is not Refocused])
+        """Return one line for each event; nothing for those without an ``op``."""
+        return _encode_lines([_Line(event.op, event) for event in events if event.op])
 
 
 _ENCODER = JsonEncoder()
@@ -90,7 +90,7 @@ class JsonCodec:
         """Return ``data``: everything is text."""
         return data
 
-    def feed(self, line: bytes) -> Request | None:
+    def feed(self, line: bytes, outlet: Outlet) -> Request | None:
         """Decode one object; what is wrong with it becomes the answer."""
         try:
             return _decode(line)

@@ -6,7 +6,8 @@ Nobody can speak with the program's voice: a line of speech begins with a name a
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Iterable
+from itertools import groupby
 
 from msgspec import UnsetType
 
@@ -31,7 +32,7 @@ from tcpchat.core.answers import (
     TopicText,
     UserList,
 )
-from tcpchat.core.commands import Create, Ping, Rename
+from tcpchat.core.commands import Create, History, Ping, Rename
 from tcpchat.core.events import (
     AwayChanged,
     Crowd,
@@ -40,6 +41,7 @@ from tcpchat.core.events import (
     MemberLeft,
     Message,
     Notice,
+    QuarterBegun,
     Refocused,
     Renamed,
     RoomDeleted,
@@ -48,10 +50,13 @@ from tcpchat.core.events import (
 )
 from tcpchat.errors import ChatError
 from tcpchat.wire.table import GROUPS, TABLE, WORDS
+from tcpchat.wire.view import Spoken, View
 
 NAME_QUESTION = "What is your name?"
 # More names than this are counted, not listed.
 _NAMES_SHOWN = 30
+# Of those who came and went together.
+_MOVES_SHOWN = 5
 
 
 class Words(Answer, frozen=True):
@@ -79,22 +84,55 @@ def help_lines(topic: str) -> list[str]:
     for group in GROUPS:
         lines.append(f"{group}:")
         lines += [f"{row.usage}: {row.summary}" for row in TABLE if row.words and row.group == group]
-    return [
-        *lines,
-        "/help COMMAND: Show one of them, with an example.",
-        "To say something that begins with a slash, type it twice.",
-    ]
+    return [*lines, "To say something that begins with a slash, type it twice."]
 
 
-def phrase_event(event: Event, *, current: bool) -> str:
-    """Return an event as a line, or nothing; ``current``: it is of the room the reader is speaking in."""
+def phrase_events(events: Iterable[Event], view: View, *, current: bool) -> list[str]:
+    """Return a room's events as lines, those who come and go one after another summed up in one.
+
+    ``current``: it is the room that the reader is speaking in.
+    """
+    lines: list[str] = []
+    for moving, group in groupby(events, key=_is_move):
+        if moving:
+            lines.append(_moves(list(group)))  # type: ignore[arg-type]  # they are
+        else:
+            lines += filter(None, (_phrase(event, view, current=current) for event in group))
+    return lines
+
+
+def _is_move(event: Event) -> bool:
+    return isinstance(event, MemberJoined | MemberLeft)
+
+
+def _moves(events: list[MemberJoined | MemberLeft]) -> str:
+    """Return who came and went, those first who came and stayed."""
+    room = events[0].room
+    turns: dict[str, list[bool]] = {}
+    for event in events:
+        turns.setdefault(event.user.name, []).append(isinstance(event, MemberJoined))
+    clauses: list[str] = []
+    for came, stayed, first, later in (
+        (True, True, f"joined {room}", "joined"),
+        (False, False, f"left {room}", "left"),
+        (True, False, f"came to {room} and went", "came and went"),
+        (False, True, f"left {room} and came back", "left and came back"),
+    ):
+        if names := [name for name, moves in turns.items() if (moves[0], moves[-1]) == (came, stayed)]:
+            clauses.append(f"{_series(names)} {later if clauses else first}")
+    return f"{', '.join(clauses)}."
+
+
+def _series(names: list[str]) -> str:
+    if len(names) > _MOVES_SHOWN + 1:
+        return f"{', '.join(names[:_MOVES_SHOWN])} and {len(names) - _MOVES_SHOWN} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _phrase(event: Event, view: View, *, current: bool) -> str:
     match event:
         case Message():
             return _speech(event, current=current)
-        case MemberJoined(room, user):
-            return f"{user.name} joined {room}."
-        case MemberLeft(room, user):
-            return f"{user.name} left {room}."
         case Crowd(room, joined, left, people):
             moves = [f"{_count(joined, 'person', 'people')} joined" if joined else "", f"{left} left" if left else ""]
             return f"In {room} {' and '.join(filter(None, moves))}; {people} are there."
@@ -109,21 +147,23 @@ def phrase_event(event: Event, *, current: bool) -> str:
             return f"The room {room} was deleted."
         case Refocused(room):
             return _focus(room)
+        case QuarterBegun(at) if view.begins_day(at):
+            return f"It is {view.day(at)}."
         case Notice(text):
             return text
     return ""
 
 
-def phrase_answer(asked: object, answer: Answer, me: str) -> list[str]:
+def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[str]:
     """Return the answer to what was ``asked`` as lines for the person called ``me``."""
     match answer:
         case Words(lines):
             return list(lines)
         case Arrived(user, lobby):
-            arrival = [lobby.text] if isinstance(lobby, ChatError) else _joined(lobby, user.name)
+            arrival = [lobby.text] if isinstance(lobby, ChatError) else _joined(lobby, user.name, view)
             return [f"Hello, {user.name}. Type /help to see what you can do.", *arrival]
         case JoinedRoom():
-            return _joined(answer, me)
+            return _joined(answer, me, view)
         case LeftRoom(room, _, current):
             return [f"You left {room}. {_focus(current)}"]
         case MemberList(room, users):
@@ -141,7 +181,10 @@ def phrase_answer(asked: object, answer: Answer, me: str) -> list[str]:
         case HistoryPage(room, entries):
             if not entries:
                 return [f"Nothing has been said in {room} yet."]
-            return ["This was said before, times in UTC:", *map(_logged, entries)]
+            older = []
+            if isinstance(asked, History) and answer.more and asked.after is None and asked.around is None:
+                older = [f"For what was said before, type /history {asked.limit} {entries[0].seq}"]
+            return [*_log(entries, view), *older]
         case TopicText(room, text):
             return [f"The topic of {room} is: {text}" if text else f"{room} has no topic. Type /topic TEXT to set one."]
         case Switched(room):
@@ -151,7 +194,7 @@ def phrase_answer(asked: object, answer: Answer, me: str) -> list[str]:
         case Away(text):
             return [f"You are away: {text}" if text else "You are back."]
         case Profile():
-            return [_profile(answer)]
+            return [_profile(answer, view)]
         case Ignored(users):
             return [f"You ignore {_named(users)}." if users else "You ignore nobody."]
         case Done() if isinstance(asked, Ping):
@@ -162,24 +205,30 @@ def phrase_answer(asked: object, answer: Answer, me: str) -> list[str]:
             return []
 
 
-def _joined(answer: JoinedRoom, me: str) -> list[str]:
+def _joined(answer: JoinedRoom, me: str, view: View) -> list[str]:
     others = [user for user in answer.members if user.name != me]
     company = f"with {_listed(others, max(answer.people - 1, len(others)))}" if others else "alone"
     lines = [f"You are in {answer.room}, {company}."]
     if answer.topic:
         lines.append(f"The topic is: {answer.topic}")
     lines.append("What is said here is logged, and shown to those who come later.")
-    if answer.entries:
-        lines.append("This was said before, times in UTC:")
-        lines += [_logged(entry) for entry in answer.entries]
+    return lines + _log(answer.entries, view)
+
+
+def _log(entries: list[Message], view: View) -> list[str]:
+    """Return entries of a log as lines, with the day before the first of it."""
+    lines: list[str] = []
+    for day, group in groupby(entries, key=lambda entry: view.day(entry.at)):
+        lines.append(f"On {day}:" if lines else f"This was said before, on {day}, times in {view.zone}:")
+        lines += [_logged(entry, view) for entry in group]
     return lines
 
 
-def _profile(answer: Profile) -> str:
-    when = datetime.fromtimestamp(answer.since / 1000, UTC)
+def _profile(answer: Profile, view: View) -> str:
+    since = f"{view.time(answer.since)} {view.zone} on {view.day(answer.since)}"
     rooms = f"in {_named(answer.rooms)}" if answer.rooms else "in no room"
     away = f" Away: {answer.away}" if answer.away else ""
-    return f"{answer.user.name} is a guest, here since {when.day} {when:%b %H:%M} UTC, {rooms}.{away}"
+    return f"{answer.user.name} is a guest, here since {since}, {rooms}.{away}"
 
 
 def _where(room: str, *, current: bool) -> str:
@@ -190,20 +239,24 @@ def _focus(room: str | UnsetType) -> str:
     return f"You are speaking in {room} now." if room else "You are in no room now."
 
 
-def _speech(message: Message, *, current: bool) -> str:
+def _speech(message: Message, *, current: bool, suffix: str = "") -> str:
+    """Return what somebody said or did; it names its room unless that is the ``current`` one."""
     name, text = message.from_, message.text
+    speaker = name
     if message.with_:
-        return f"{name} to you: {text}" if message.with_ == name else f"you to {message.with_}: {text}"
-    if message.kind == "topic":
-        return f"{name} set the topic of {message.room}: {text}" if text else f"{name} took the topic away"
-    if message.kind == "action":
-        return f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
-    return f"{name}: {text}" if current else f"{name} in {message.room}: {text}"
+        speaker, hearer = (name, "you") if message.with_ == name else ("you", message.with_)
+        line = f"{speaker} to {hearer}: {text}"
+    elif message.kind == "topic":
+        line = f"{name} set the topic of {message.room}: {text}" if text else f"{name} took the topic away"
+    elif message.kind == "action":
+        line = f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
+    else:
+        line = f"{name}: {text}" if current else f"{name} in {message.room}: {text}"
+    return Spoken.by(speaker, message.color or "", line + suffix)
 
 
-def _logged(message: Message) -> str:
-    when = datetime.fromtimestamp(message.at / 1000, UTC)
-    return f"{_speech(message, current=True)} ({when.day} {when:%b %H:%M}, {message.room}:{message.seq})"
+def _logged(message: Message, view: View) -> str:
+    return _speech(message, current=True, suffix=f" ({view.time(message.at)}, {message.room}:{message.seq})")
 
 
 def _people(users: list[User]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from tcpchat.core import commands
 from tcpchat.core.commands import Command
 from tcpchat.core.names import HERE
+from tcpchat.wire import local
 
 GROUPS = ("Talking", "Rooms", "People", "Yourself", "The connection")
 """What commands are for, in the order of the help."""
@@ -118,12 +119,15 @@ TABLE = (
     Row(
         commands.History,
         "Talking",
-        "Read the last entries of this room.",
+        "Read the last entries of this room, or those before a number.",
         op="history",
         data="room, before? or after? or around?, limit?",
         reply="room, entries, more",
         words=("/history",),
-        parameters=(Parameter("COUNT", "limit", default="20", number=True),),
+        parameters=(
+            Parameter("COUNT", "limit", default="20", number=True),
+            Parameter("NUMBER", "before", number=True, optional=True),
+        ),
         example="/history 50",
         fixed={"room": HERE},
     ),
@@ -295,6 +299,22 @@ TABLE = (
         reply="user",
     ),
     Row(
+        local.Color,
+        "Yourself",
+        "See names in colours (on) or not (off), or take a colour for yours: a word such as teal, or #3a7bd5, or none.",
+        words=("/color",),
+        parameters=(Parameter("WORD", "word"),),
+        example="/color on",
+    ),
+    Row(
+        local.Timezone,
+        "Yourself",
+        "Say how far your clock is from UTC, so that times are yours.",
+        words=("/timezone",),
+        parameters=(Parameter("OFFSET", "offset", default=""),),
+        example="/timezone +2",
+    ),
+    Row(
         commands.GoAway,
         "Yourself",
         "Say that you are away, and why; without a word that you are back.",
@@ -314,6 +334,14 @@ TABLE = (
     ),
     Row(commands.Login, "The connection", "Log in as a guest.", op="login", data="name, color?", reply="user, rooms"),
     Row(commands.Logout, "The connection", "Log out and stay connected.", op="logout"),
+    Row(
+        local.Help,
+        "The connection",
+        "Show the commands, or one of them with an example.",
+        words=("/help",),
+        parameters=(Parameter("COMMAND", "topic", default="", rest=True),),
+        example="/help join",
+    ),
     Row(commands.Ping, "The connection", "Ask for an answer.", op="ping", words=("/ping", ":ping"), example="/ping"),
     Row(
         commands.Quit,
@@ -331,7 +359,7 @@ WORDS = {word: row for row in TABLE for word in row.words}
 
 def nearest(word: str) -> str | None:
     """Return the command that somebody may have meant by ``word``, if one is near enough."""
-    near = get_close_matches(word[:_LONGEST], [*WORDS, "/help"], n=1, cutoff=0.6)
+    near = get_close_matches(word[:_LONGEST], WORDS, n=1, cutoff=0.6)
     return near[0] if near else None
 
 

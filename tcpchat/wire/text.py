@@ -2,58 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tcpchat.core.answers import Answer, Arrived, Greeting, Named
-from tcpchat.core.commands import Arrive, Command, Say
+from tcpchat.core.commands import Arrive, Command, Recolor, Say
 from tcpchat.core.events import Event
 from tcpchat.core.names import HERE
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Outlet, Request
-from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, help_lines, phrase_answer, phrase_event
+from tcpchat.wire.local import Color, Help, Timezone
+from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, help_lines, phrase_answer, phrase_events
 from tcpchat.wire.table import WORDS, Row, nearest
 from tcpchat.wire.telnet import Telnet
-from tcpchat.wire.wrap import wrap
+from tcpchat.wire.view import Adjust, View, parse_offset
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
 
 
 class TextEncoder:
-    """Events as lines of at most ``width`` columns; ``current``: the room is the one the reader is speaking in."""
+    """Events as lines for all who have the same view; ``current``: the room is the one the reader is speaking in."""
 
-    def __init__(self, *, current: bool, width: int) -> None:
+    def __init__(self, view: View, *, current: bool) -> None:
+        self._view = view
         self._current = current
-        self._width = width
 
     def encode(self, events: Iterable[Event]) -> bytes:
         """Return each event as a line, or more; nothing for what only programs want to know."""
-        lines = [line for event in events if (line := phrase_event(event, current=self._current))]
-        return _lines(lines, self._width)
+        return _lines(phrase_events(events, self._view, current=self._current), self._view)
 
 
-@cache
-def _encoder(*, current: bool, width: int) -> TextEncoder:
-    """Return the encoder that all readers of this kind share: there are some hundred widths."""
-    return TextEncoder(current=current, width=width)
+@lru_cache(maxsize=4096)
+def _encoder(view: View, *, current: bool) -> TextEncoder:
+    """Return the encoder that all readers of this kind share."""
+    return TextEncoder(view, current=current)
 
 
 class TextCodec:
     """One person. Until there is a name, every line that isn't a command is taken for one."""
 
-    __slots__ = ("_name", "_telnet", "_width")
+    __slots__ = ("_name", "_telnet", "_view")
 
     def __init__(self) -> None:
         self._name = ""
         self._telnet = Telnet()
-        # Columns; 0 while unknown.
-        self._width = 0
+        self._view = View()
 
     def greet(self, greeting: Greeting) -> bytes:
         """Return the welcome, which ends by asking for a name."""
-        return _lines(greeting_lines(greeting), self._width)
+        return _lines(greeting_lines(greeting), self._view)
 
     def strip(self, data: bytes, outlet: Outlet) -> bytes:
         """Return ``data`` without telnet's commands, which are answered; lines are as wide as the peer's terminal."""
@@ -61,12 +64,12 @@ class TextCodec:
         text = telnet.feed(data)
         if replies := telnet.take_replies():
             outlet.answer(replies)
-        if telnet.width != self._width:
-            self._width = telnet.width
+        if telnet.width != self._view.width:
+            self._view = replace(self._view, width=telnet.width)
             outlet.reformat()
         return text
 
-    def feed(self, line: bytes) -> Request | None:
+    def feed(self, line: bytes, outlet: Outlet) -> Request | None:
         """Understand one line: a command, a name, or speech for the current room."""
         try:
             words = line.decode()
@@ -80,7 +83,8 @@ class TextCodec:
         if not words:
             return None if self._name else Request(Words((NAME_QUESTION,)))
         try:
-            return Request(understand(words, named=bool(self._name)))
+            asked = understand(words, named=bool(self._name))
+            return Request(self._adjust(asked, outlet) if isinstance(asked, Adjust) else asked)
         except ChatError as error:
             # Without its traceback: the frames in it hold this request, and the collector can't see through a struct.
             return Request(error.with_traceback(None))
@@ -89,27 +93,33 @@ class TextCodec:
         """Return the answer as lines; what was said needs none, since its author sees it like everybody."""
         if isinstance(answer, ChatError):
             lines = (answer.text,) if self._name else (answer.text, NAME_QUESTION)
-            return _lines(lines, self._width)
+            return _lines(lines, self._view)
         if isinstance(answer, Arrived | Named):
             self._name = answer.user.name
-        return _lines(phrase_answer(request.asks, answer, self._name), self._width)
+        return _lines(phrase_answer(request.asks, answer, self._name, self._view), self._view)
 
     def encoder(self, *, current: bool) -> TextEncoder:
         """Return the encoder that names the room unless it is the current one."""
-        return _encoder(current=current, width=self._width)
+        return _encoder(self._view, current=current)
+
+    def _adjust(self, adjust: Adjust, outlet: Outlet) -> Words:
+        """Read differently from here on."""
+        view = adjust.applied(self._view)
+        if view != self._view:
+            self._view = view
+            outlet.reformat()
+        return Words((adjust.told(view),))
 
 
-def understand(line: str, *, named: bool) -> Command | Answer:
+def understand(line: str, *, named: bool) -> Command | Answer | Adjust:
     """Return what a line without outer spaces asks for: a command, help, or speech for the current room.
 
     Without a name what isn't a command is one. Raises `ChatError`, which shows the right form.
     """
     word, _, rest = line.partition(" ")
     word = word.lower()
-    if word == "/help":
-        return Words(tuple(help_lines(rest.strip())))
     if word in WORDS:
-        return _build(WORDS[word], word, rest.strip())
+        return _keep_local(_build(WORDS[word], word, rest.strip()))
     if line.startswith("//"):
         line = line[1:]
     elif line.startswith("/"):
@@ -119,6 +129,20 @@ def understand(line: str, *, named: bool) -> Command | Answer:
         facts = {"word": shown} | ({"suggestion": meant} if meant else {})
         raise ChatError(Code.UNKNOWN_COMMAND, f"There is no command {shown}. {advice}", **facts)
     return Say(HERE, line) if named else Arrive(line)
+
+
+def _keep_local(command: Command) -> Command | Answer | Adjust:
+    """Return what is to be done about ``command``: what only concerns the person's own screen isn't one any more."""
+    match command:
+        case Help(topic):
+            return Words(tuple(help_lines(topic)))
+        case Timezone(offset):
+            return Adjust(offset=parse_offset(offset)) if offset else Adjust()
+        case Color("on" | "off" as word):
+            return Adjust(colors=word == "on")
+        case Color(word):
+            return Recolor(None if word == "none" else word)
+    return command
 
 
 def _build(row: Row, word: str, rest: str) -> Command:
@@ -135,18 +159,19 @@ def _build(row: Row, word: str, rest: str) -> Command:
             if parameter.optional:
                 continue
             if parameter.default is None:
-                raise ChatError(Code.BAD_FIELD, f"{parameter.name} is missing: type {usage}", field=parameter.field)
+                raise _misused(row, f"{parameter.name} is missing", usage, parameter.field)
             value = parameter.default
-        fields[parameter.field] = _number(value, parameter.name, usage) if parameter.number else value
+        if parameter.number and not _NUMBER.fullmatch(value):
+            raise _misused(row, f"{parameter.name} is a number from 1 to 999999", usage, parameter.field)
+        fields[parameter.field] = int(value) if parameter.number else value
     if rest:
-        raise ChatError(Code.BAD_FIELD, f"That is too much: type {usage}", field="")
+        raise _misused(row, f"There is too much after {word}", usage, "")
     return msgspec.convert(fields, row.command)
 
 
-def _number(value: str, name: str, usage: str) -> int:
-    if value.isascii() and value.isdigit() and len(value) <= 6 and int(value):
-        return int(value)
-    raise ChatError(Code.BAD_FIELD, f"{name} is a number from 1 to 999999: type {usage}", field=name.lower())
+def _misused(row: Row, complaint: str, usage: str, field: str) -> ChatError:
+    example = f", for example {row.example}" if row.parameters and usage.startswith(row.words[0]) else ""
+    return ChatError(Code.BAD_FIELD, f"{complaint}: type {usage}{example}", field=field)
 
 
 def _erased(typed: str) -> str:
@@ -160,7 +185,7 @@ def _erased(typed: str) -> str:
     return "".join(left)
 
 
-def _lines(lines: tuple[str, ...] | list[str], width: int) -> bytes:
-    if width:
-        lines = [part for line in lines for part in wrap(line, width)]
+def _lines(lines: Iterable[str], view: View) -> bytes:
+    if view.width or view.colors:
+        lines = [part for line in lines for part in view.lines(line)]
     return "".join(f"{line}\r\n" for line in lines).encode()

@@ -15,8 +15,8 @@ _WORDS = re.compile(r" *[^ ]+")
 def wrap(line: str, width: int) -> list[str]:
     """Return ``line`` as lines of at most ``width`` columns, cut at spaces; those after the first are indented.
 
-    A word that is longer than a line is cut anywhere, but not between a character and its marks. ``width`` 0: no bound.
-    A line of more than 2,048 characters stays as it is.
+    A word that is longer than a line is cut anywhere, but not between a character and its marks. ``width``
+    is at least 3, or 0: no bound. A line of more than 2,048 characters stays as it is.
     """
     # No character takes more than two columns.
     if not width or 2 * len(line) <= width or len(line) > _CHARACTERS or columns(line) <= width:

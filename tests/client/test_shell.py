@@ -173,7 +173,7 @@ def test_on_coming_back_nothing_is_missed_and_nothing_repeated(house: House) -> 
     assert [line.split(" (")[0] for line in lines if line.startswith("bob: word")] == [
         f"bob: word {number}" for number in range(450)
     ]
-    assert lines[-2].startswith("bob: two (14 Nov 22:13, lobby:2)")
+    assert lines[-2].startswith("bob: two (22:13, lobby:2)")
     assert lines[-1] == "You are speaking in lobby now."
     guest.type("back")
     guest.pump(house)
@@ -335,3 +335,56 @@ def test_ctrl_c_says_goodbye_and_waits_a_moment_only() -> None:
     assert guest.statuses == [130]
     guest.shell.interrupt(130)
     assert guest.statuses == [130, 130]
+
+
+def event(op: str, **data: object) -> dict[str, object]:
+    return {"op": op, "data": data}
+
+
+def test_who_comes_in_the_same_moment_is_one_line_and_comes_before_what_is_said(house: House) -> None:
+    guest = Guest(house.clock, "tina")
+    serve(guest)
+    for name in ("ada", "bob"):
+        guest.tell(event("joined", room="lobby", user={"name": name}))
+    assert guest.take() == []
+    house.clock.advance(0)
+    assert guest.take() == ["ada and bob joined lobby."]
+    guest.tell(event("left", room="lobby", user={"name": "ada"}))
+    guest.tell(event("left", room="tea", user={"name": "ada"}))
+    guest.tell(event("message", **said(1)))
+    assert guest.take() == ["ada left lobby.", "ada left tea.", "bob: word 1"]
+    house.clock.advance(0)
+    assert guest.take() == []
+
+
+def test_times_are_those_of_the_clock_one_has_and_a_new_day_is_told(house: House) -> None:
+    guest = Guest(house.clock, "tina")
+    serve(guest)
+    guest.type("/timezone +2")
+    assert guest.take() == ["Times are shown in UTC+2 now."]
+    assert guest.asked() == []
+    evening, night = 1_700_000_000_000 - 20 * 60_000, 1_700_000_000_000  # 21:53 and 22:13 of UTC
+    guest.tell(event("message", **said(1) | {"at": evening}))
+    guest.tell(event("message", **said(2) | {"at": night}))
+    guest.tell(event("message", **said(3) | {"at": night}))
+    assert guest.take() == ["bob: word 1", "It is Wednesday 15 November 2023.", "bob: word 2", "bob: word 3"]
+    guest.type("/history")
+    guest.answer({"room": "lobby", "entries": [said(1) | {"at": evening}], "more": False})
+    assert guest.take() == [
+        "This was said before, on Tuesday 14 November 2023, times in UTC+2:",
+        "bob: word 1 (23:53, lobby:1)",
+    ]
+
+
+def test_colors_are_the_client_s_own_and_no_server_can_do_more(house: House) -> None:
+    guest = Guest(house.clock, "tina")
+    serve(guest)
+    guest.type("/color on")
+    assert guest.take() == ["Names are shown in colours now."]
+    guest.tell(event("message", **said(1, "\x1b[2Jhi") | {"from": "b\x1bob", "color": "\x1b[5m"}))
+    (line,) = guest.take()
+    assert line[5:] == "bob\x1b[39m: [2Jhi"
+    guest.type("/color off")
+    guest.take()
+    guest.tell(event("message", **said(2)))
+    assert guest.take() == ["bob: word 2"]

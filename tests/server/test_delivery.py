@@ -248,6 +248,7 @@ class BusyHouse:
             self.read()
             self.answer()
             if not (self._untold or self._asked or self._read):
+                self.hub.tick()
                 for _ in range(10):
                     self.turn()
                 return
@@ -428,12 +429,17 @@ class JsonWitness(Witness):
             assert entries[-1] < self.numbers[room], "history shows what was not heard yet"
 
 
+# Who came or went, several at once.
+_MOVE = r"[^ ,:]+(?:, [^ ,:]+)*(?: and [^ ,:]+)? (?:joined|left|came)(?: to)?(?: \w+?)?(?: and (?:went|came back))?"
+_MOVE_PARTS = re.compile(r"(.+?) (joined|left|came)(?: to)?(?: (\w+?))??(?: (and) (?:went|came back))?(?:, |$)")
+
+
 class TextWitness(Witness):
     """A person at a terminal."""
 
-    _LOGGED = re.compile(r"[^ ]+: .* \(\d+ \w+ \d\d:\d\d, (\w+):(\d+)\)")
+    _LOGGED = re.compile(r"[^ ]+: .* \(\d\d:\d\d, (\w+):(\d+)\)")
     _SPOKEN = re.compile(r"([^ ]+)(?: in (\w+))?: (.*)")
-    _COMING = re.compile(r"([^ ]+) (joined|left) (\w+)\.")
+    _MOVES = re.compile(rf"{_MOVE}(?:, {_MOVE})*\.")
     _JOINED = re.compile(r"You are in (\w+), (?:with (.*)|alone)\.")
     _DELETED = re.compile(r"The room (\w+) was deleted\.")
     _FOCUS = re.compile(r"(?:You left (\w+)\. )?You are (?:speaking in (\w+) now|in no room now)\.")
@@ -479,8 +485,8 @@ class TextWitness(Witness):
             self.come(found[1], company, seqs, seqs[-1] if seqs else 0)
         elif found := self._LOGGED.fullmatch(line):
             assert int(found[2]) < self.numbers.get(found[1], 1_000_000)
-        elif found := self._COMING.fullmatch(line):
-            self.see(found[1], found[2], found[3])
+        elif self._MOVES.fullmatch(line):
+            self._see_moves(line)
         elif found := self._FOCUS.fullmatch(line):
             self.go(found[1] or "")
             self.current = found[2]
@@ -499,6 +505,16 @@ class TextWitness(Witness):
             ("There is no", "You are not in", "You are in no room:", "The room was deleted", "You can't")
         ):
             self._settled += 1
+
+    def _see_moves(self, line: str) -> None:
+        room = ""
+        for names, verb, where, twice in _MOVE_PARTS.findall(line[:-1]):
+            room = room or where
+            for name in names.replace(" and ", ", ").split(", "):
+                for how in ("left" if verb == "left" else "joined", "joined" if verb == "left" else "left")[
+                    : 2 if twice else 1
+                ]:
+                    self.see(name, how, room)
 
 
 WITNESSES: tuple[type[JsonWitness | TextWitness], ...] = (JsonWitness, TextWitness)
@@ -684,7 +700,7 @@ _ACTIONS = st.sampled_from([action for action, weight in (_OFTEN | _SELDOM).item
 _PEOPLE = st.integers(0, 5)
 _STEPS = st.one_of(
     st.tuples(st.just("do"), _PEOPLE, st.lists(st.tuples(_ACTIONS, _ROOMS), min_size=1, max_size=6)),
-    st.tuples(st.sampled_from(["begin", "deliver", "turn", "read", "answer"]), st.none(), st.none()),
+    st.tuples(st.sampled_from(["begin", "deliver", "turn", "read", "answer", "tick"]), st.none(), st.none()),
     st.tuples(st.sampled_from(["end", "tear", "quit", "arrive"]), _PEOPLE, st.booleans()),
 )
 
@@ -720,7 +736,7 @@ def test_whatever_happens_meanwhile_everybody_reads_each_number_once(steps: list
                     people.append(WITNESSES[detail](house, f"p{len(people)}"))
                 continue
             if whom is None:
-                getattr(house, what)()
+                getattr(house.hub if what == "tick" else house, what)()
             elif (person := people[whom % len(people)]).there:
                 if what == "do":
                     told = people[(whom + 1) % len(people)].name

@@ -15,12 +15,13 @@ from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Request
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.table import OPERATIONS
+from tests.wire.outlet import OUTLET
 
 CODEC = JsonCodec()
 
 
 def feed(line: str | bytes) -> Request:
-    request = CODEC.feed(line if isinstance(line, bytes) else line.encode())
+    request = CODEC.feed(line if isinstance(line, bytes) else line.encode(), OUTLET)
     assert request is not None
     return request
 
@@ -79,7 +80,7 @@ def test_a_bad_line_is_told_what_is_wrong(line: str | bytes, code: Code, field: 
 
 
 def test_an_empty_line_asks_for_nothing() -> None:
-    assert CODEC.feed(b"") is None
+    assert CODEC.feed(b"", OUTLET) is None
 
 
 @pytest.mark.parametrize("raw_id", ["1", '"x"', "123456789012345678901234567890", '"\\"\\n"', "-5"])
@@ -131,7 +132,7 @@ def test_an_event_is_one_line_and_never_has_an_id() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_get_an_answer_or_a_command(line: bytes) -> None:
-    request = CODEC.feed(line)
+    request = CODEC.feed(line, OUTLET)
     assert request is None or isinstance(request.asks, Command | ChatError)
 
 

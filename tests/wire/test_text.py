@@ -18,6 +18,7 @@ from tcpchat.core.commands import (
     ListUsers,
     Ping,
     Quit,
+    Recolor,
     Say,
     Tell,
 )
@@ -25,9 +26,11 @@ from tcpchat.core.events import MemberJoined, Message, RoomCreated, User
 from tcpchat.core.names import HERE
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Request
+from tcpchat.wire.local import LocalCommand
 from tcpchat.wire.phrases import Words
 from tcpchat.wire.table import TABLE
 from tcpchat.wire.text import TextCodec
+from tests.wire.outlet import OUTLET
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def codec() -> TextCodec:
 
 
 def understand(codec: TextCodec, line: str) -> Any:
-    request = codec.feed(line.encode())
+    request = codec.feed(line.encode(), OUTLET)
     assert request is not None
     return request.asks
 
@@ -65,6 +68,9 @@ def understand(codec: TextCodec, line: str) -> Any:
         ("/me waves back", Say(HERE, "waves back", action=True)),
         ("/history", History(HERE, limit=20)),
         ("/history 7", History(HERE, limit=7)),
+        ("/history 7 120", History(HERE, limit=7, before=120)),
+        ("/color teal", Recolor("teal")),
+        ("/color none", Recolor()),
         ("/create tea", Create("tea")),
         ("/delete tea", Delete("tea")),
         ("/say tea hi you", Say("tea", "hi you")),
@@ -88,12 +94,13 @@ def test_a_line_is_a_command_or_speech(codec: TextCodec, line: str, command: Com
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("/join", "ROOM is missing: type /join ROOM"),
+        ("/join", "ROOM is missing: type /join ROOM, for example /join tea"),
         (":pm bob", "TEXT is missing: type :pm USER TEXT"),
-        ("/join tea now", "That is too much: type /join ROOM"),
-        ("/history x", "COUNT is a number from 1 to 999999: type /history [COUNT]"),
-        ("/history 0", "COUNT is a number from 1 to 999999: type /history [COUNT]"),
-        ("/history ²", "COUNT is a number from 1 to 999999: type /history [COUNT]"),
+        ("/join tea now", "There is too much after /join: type /join ROOM, for example /join tea"),
+        ("/history x", "COUNT is a number from 1 to 999999: type /history [COUNT] [NUMBER], for example /history 50"),
+        ("/history 0", "COUNT is a number from 1 to 999999: type /history [COUNT] [NUMBER], for example /history 50"),
+        ("/history ²", "COUNT is a number from 1 to 999999: type /history [COUNT] [NUMBER], for example /history 50"),
+        ("/quit now", "There is too much after /quit: type /quit"),
         ("/jion tea", "There is no command /jion. Did you mean /join?"),
         ("/zzzzzz", "There is no command /zzzzzz. Type /help to see those there are."),
         ("/", "There is no command /. Type /help to see those there are."),
@@ -120,7 +127,7 @@ def test_a_stray_control_character_makes_no_speech_of_a_command(codec: TextCodec
 
 
 def test_bytes_that_are_not_utf8_are_refused_in_a_sentence(codec: TextCodec) -> None:
-    request = codec.feed(b"caf\xe9")
+    request = codec.feed(b"caf\xe9", OUTLET)
     assert request is not None
     assert isinstance(request.asks, ChatError)
     assert request.asks.code is Code.BAD_UTF8
@@ -141,7 +148,8 @@ def test_help_knows_every_command(codec: TextCodec) -> None:
 def test_every_example_is_a_line_that_works(codec: TextCodec) -> None:
     for row in TABLE:
         if row.words:
-            assert isinstance(understand(codec, row.example), row.command), row.example
+            asked = understand(codec, row.example)
+            assert isinstance(asked, Words if issubclass(row.command, LocalCommand) else row.command), row.example
 
 
 def test_the_greeting_says_who_is_here_and_asks_for_a_name() -> None:
@@ -166,9 +174,9 @@ def test_joining_shows_who_is_here_and_what_was_said(codec: TextCodec) -> None:
         "You are in tea, with bob.",
         "The topic is: leaves",
         "What is said here is logged, and shown to those who come later.",
-        "This was said before, times in UTC:",
-        "bob: hi (14 Nov 22:13, tea:7)",
-        "* bob waves (14 Nov 22:13, tea:8)",
+        "This was said before, on Tuesday 14 November 2023, times in UTC:",
+        "bob: hi (22:13, tea:7)",
+        "* bob waves (22:13, tea:8)",
     ]
 
 

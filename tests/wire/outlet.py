@@ -1,0 +1,20 @@
+"""A connection as a codec sees it, which keeps what it is told."""
+
+from __future__ import annotations
+
+
+class Outlet:
+    """Counts how often its reader was told to read differently."""
+
+    def __init__(self) -> None:
+        self.answers = b""
+        self.reformatted = 0
+
+    def answer(self, data: bytes) -> None:
+        self.answers += data
+
+    def reformat(self) -> None:
+        self.reformatted += 1
+
+
+OUTLET = Outlet()
