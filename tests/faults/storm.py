@@ -21,7 +21,7 @@ _LONG_TEXT = 3_000
 
 # How a person sees what a writer says, and what it has said before.
 _SPOKEN = re.compile(r"writer[^:]*: (.*)")
-_LOGGED = re.compile(r"writer[^:]*: (.*) \(\d+ \w+ \d\d:\d\d, (\w+):(\d+)\)")
+_LOGGED = re.compile(r"writer[^:]*: (.*) \(\d\d:\d\d, (\w+):(\d+)\)")
 
 Place = tuple[str, int]
 

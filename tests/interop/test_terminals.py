@@ -69,7 +69,7 @@ def test_telnet_nc_and_a_script_talk_in_two_rooms_and_a_fourth_reads_the_same_nu
     assert late_script.request("join", room="tea")["entries"] == in_tea
     late_person = _nc(daemon)
     late_person.say("nora", "/join tea", "/quit")
-    shown = re.findall(r"^(\w+): (.*) \(\d+ \w+ \d\d:\d\d, (\w+):(\d+)\)$", "\n".join(late_person.rest()), re.M)
+    shown = re.findall(r"^(\w+): (.*) \(\d\d:\d\d, (\w+):(\d+)\)$", "\n".join(late_person.rest()), re.M)
     assert shown == [(entry["from"], entry["text"], entry["room"], str(entry["seq"])) for entry in (*in_lobby, *in_tea)]
 
 
