@@ -36,8 +36,8 @@ _CHUNK_BYTES = 256 * 1024
 _PAGE_ENTRIES = 200
 
 TWISTD = str(Path(sys.executable).with_name("twistd"))
-_LISTENS = re.compile(r"listens on (.*)\n")
-_PORT = re.compile(r"\bport=(\d+)")
+_LISTENS = re.compile(r"listens on ([^\"\n]+)")
+_PORT = re.compile(r":(\d+)$")
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -53,6 +53,7 @@ ANSWERS: dict[type[Command], type[Answer]] = {
     commands.WhoIs: answers.Profile,
     commands.Ignore: answers.Ignored,
     commands.Unignore: answers.Ignored,
+    commands.Complete: answers.Completions,
     commands.ListIgnored: answers.Ignored,
 }
 _EVENTS: dict[str, type[Event]] = {

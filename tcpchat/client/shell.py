@@ -16,13 +16,13 @@ from tcpchat.client.connection import Connection
 from tcpchat.client.parts import Caller, Manner, Screen
 from tcpchat.client.rooms import Rooms
 from tcpchat.core import commands
-from tcpchat.core.answers import Answer, Goodbye, JoinedRoom, LeftRoom, Named, Switched
+from tcpchat.core.answers import Answer, Completions, Goodbye, JoinedRoom, LeftRoom, Named, Switched
 from tcpchat.core.commands import Arrive, Command, Quit
 from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Refocused, RoomDeleted, TopicChanged
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
+from tcpchat.wire.grammar import understand
 from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_events
-from tcpchat.wire.text import understand
 from tcpchat.wire.view import Adjust, Spoken
 
 # Commands that may wait for their answers; beyond it we read no more of our input, until half of them are answered.
@@ -78,11 +78,9 @@ class Shell:
         if self._ending:
             return
         try:
-            words = clean(line.decode())
-            if words:
-                self._perform(understand(words, named=bool(self._name)))
-            elif not self._name:
-                self._screen.show(NAME_QUESTION)
+            asked = understand(line.decode(), named=bool(self._name))
+            if asked is not None:
+                self._perform(asked)
         except UnicodeDecodeError:
             self._refuse(ChatError(Code.BAD_UTF8, "That line was not UTF-8: it was not sent."))
         except ChatError as error:
@@ -225,8 +223,8 @@ class Shell:
                 self._call(name)
             case Quit():
                 self.end()
-            case Words():
-                self._show(asked.lines, asked=True)
+            case Words() | Completions():
+                self._show(phrase_answer(None, asked, self._name, self._view), asked=True)
             case Adjust():
                 self._view = asked.applied(self._view)
                 self._show([asked.told(self._view)], asked=True)

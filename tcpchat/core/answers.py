@@ -148,6 +148,13 @@ class Profile(Answer, frozen=True):
     away: str | UnsetType = UNSET
 
 
+class Completions(Answer, frozen=True):
+    """The first of the names, by the alphabet, that begin as asked; ``more`` says that there are others."""
+
+    names: list[str]
+    more: bool
+
+
 class Ignored(Answer, frozen=True):
     """Whom one doesn't read, by the names that they had when that began."""
 

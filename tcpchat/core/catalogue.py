@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from tcpchat.core.answers import Done, Greeting, RoomList, RoomNamed, RoomSummary
+from tcpchat.core.answers import Completions, Done, Greeting, RoomList, RoomNamed, RoomSummary
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat
-from tcpchat.core.commands import Create, Delete, Hello, ListRooms, Ping
+from tcpchat.core.commands import Complete, Create, Delete, Hello, ListRooms, Ping
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import LOBBY_ID, NOBODY, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
@@ -51,6 +51,13 @@ def ping(chat: Chat, session: Session, command: Ping, supply: Supply | None) -> 
 def rooms(chat: Chat, session: Session, command: ListRooms, supply: Supply | None) -> RoomList:
     """List the rooms."""
     return RoomList(summaries(chat, command.search))
+
+
+def complete(chat: Chat, session: Session, command: Complete, supply: Supply | None) -> Completions:
+    """Answer how a name may go on."""
+    registry = chat.users if command.kind == "user" else chat.rooms
+    names = registry.beginning(command.prefix)
+    return Completions(names[: chat.limits.completions], len(names) > chat.limits.completions)
 
 
 def summaries(chat: Chat, search: str = "") -> list[RoomSummary]:

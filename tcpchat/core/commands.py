@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
@@ -177,6 +177,13 @@ class Unignore(Command, frozen=True):
 
 class ListIgnored(Command, frozen=True):
     """Ask whom one doesn't read."""
+
+
+class Complete(Command, frozen=True):
+    """Ask which names of people or rooms begin so."""
+
+    kind: Literal["user", "room"]
+    prefix: str = ""
 
 
 class History(Command, frozen=True):

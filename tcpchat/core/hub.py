@@ -24,6 +24,7 @@ HANDLERS: dict[type[Command], Handler] = {
     commands.Hello: catalogue.hello,
     commands.Ping: catalogue.ping,
     commands.ListRooms: catalogue.rooms,
+    commands.Complete: catalogue.complete,
     commands.Create: catalogue.create,
     commands.Delete: catalogue.delete,
     commands.Login: membership.login,

@@ -59,6 +59,9 @@ class Limits:
     # How many of them one listing shows, the busiest first.
     rooms_listed: int = 1_000
 
+    # Names that complete what was begun: more are no help to a person.
+    completions: int = 30
+
     # A page of history, in entries and in bytes of text: what catching up reads at once.
     page_entries: int = 200
     page_bytes: int = 64 * KIB

@@ -30,6 +30,11 @@ class Rooms:
         """Return the public room called ``name``, in whatever spelling."""
         return self._spelled.get(name) or self._named.get(fold(name))
 
+    def beginning(self, prefix: str) -> list[str]:
+        """Return the names that begin with ``prefix``, in whatever spelling, in the order of the alphabet."""
+        start = fold(prefix)
+        return [self._named[key].label for key in sorted(key for key in self._named if key.startswith(start))]
+
     def alike(self, name: str) -> Room | None:
         """Return the room whose name can't be told from ``name`` by the eye."""
         return self._looks.get(skeleton(name))

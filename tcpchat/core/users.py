@@ -33,6 +33,11 @@ class Users:
         """Return the person who holds ``name``, in whatever spelling."""
         return self._people.get(fold(name))
 
+    def beginning(self, prefix: str) -> list[str]:
+        """Return the names that begin with ``prefix``, in whatever spelling, in the order of the alphabet."""
+        start = fold(prefix)
+        return [self._people[key].name for key in sorted(key for key in self._people if key.startswith(start))]
+
     def alike(self, name: str) -> Person | None:
         """Return the person whose name can't be told from ``name`` by the eye."""
         return self._looks.get(skeleton(name))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Sequence
 from typing import Any
 
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
@@ -38,6 +40,19 @@ def listen(reactor: Any, factory: ServerFactory, port: int | None, endpoints: Se
             begun.socket.listen(BACKLOG)  # Linux takes the new length (listen(2)); Twisted's own is 50
         write_directly(begun)
     return listening
+
+
+def place(port: IListeningPort) -> str:
+    """Return where a port listens, in a few words: ``[::]:3000``, ``192.0.2.1:3000``, ``/run/chat.sock``."""
+    address = port.getHost()
+    match address:
+        case IPv4Address():
+            return f"{address.host}:{address.port}"
+        case IPv6Address():
+            return f"[{address.host}]:{address.port}"
+        case UNIXAddress():
+            return os.fsdecode(address.name or b"a socket without a name")
+    return str(address)
 
 
 def _listen_port(reactor: Any, factory: ServerFactory, port: int) -> IListeningPort:

@@ -22,6 +22,7 @@ from tcpchat.wire.text import TextCodec
 # Who speaks in lines. The others get one answer, or none, and never reach the chat.
 _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
 
+_BY_PEER = "ended by the peer"
 _PAGE = b"There is no page here. This is a chat server: speak to it with telnet or nc.\n"
 _FAREWELLS = {
     Speaker.HTTP: b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -56,7 +57,7 @@ class ChatProtocol(LineSplitter):
         self._input_ended = False
         self._half_closed = False
         self._lost = False
-        self._reason = "ended by the peer"
+        self._reason = _BY_PEER
         self._unlogged = False
         self.MAX_LENGTH = self._limits.early_line_bytes
 
@@ -164,6 +165,8 @@ class ChatProtocol(LineSplitter):
     def finish(self, last: bytes = b"") -> None:
         """Send ``last`` and close."""
         self._cancel_timers()
+        if self._reason == _BY_PEER and not self._input_ended and not self._lost:
+            self._reason = "said goodbye"
         self._input_ended = True
         self.clearLineBuffer()
         self._outbox.finish(last, half_closed=self._half_closed)

@@ -29,7 +29,7 @@ from tcpchat.server import descriptors
 from tcpchat.server.commits import GroupCommit, Log
 from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
-from tcpchat.server.endpoints import listen
+from tcpchat.server.endpoints import listen, place
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.logs import begin_log
 from tcpchat.server.options import Options, Settings
@@ -98,7 +98,7 @@ class ChatService(Service):
             self._log.warn("{few}", few=few)
         self._log.info("the log is in {database}", database=self._database)
         for port in self.ports:
-            self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=port.getHost())
+            self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=place(port))
 
     async def _stop(self) -> None:
         """Tell everybody, answer everything that was accepted, and let go of the data; within 5 seconds."""

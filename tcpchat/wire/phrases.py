@@ -16,6 +16,7 @@ from tcpchat.core.answers import (
     Answer,
     Arrived,
     Away,
+    Completions,
     Done,
     Goodbye,
     Greeting,
@@ -195,6 +196,9 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
             return [f"You are away: {text}" if text else "You are back."]
         case Profile():
             return [_profile(answer, view)]
+        case Completions(names, more):
+            listed = ", ".join(names) + (" and more" if more else "")
+            return [f"It could be: {listed}." if names else "Nothing begins so."]
         case Ignored(users):
             return [f"You ignore {_named(users)}." if users else "You ignore nobody."]
         case Done() if isinstance(asked, Ping):

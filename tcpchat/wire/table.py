@@ -280,6 +280,14 @@ TABLE = (
         example="/ignored",
     ),
     Row(
+        commands.Complete,
+        "People",
+        "Ask which names of people (kind user) or rooms (kind room) begin so.",
+        op="complete",
+        data="kind, prefix",
+        reply="names: at most 30, more",
+    ),
+    Row(
         commands.Rename,
         "Yourself",
         "Take another name.",

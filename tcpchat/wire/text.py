@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from tcpchat.core.answers import Answer, Arrived, Greeting, Named
-from tcpchat.core.commands import Arrive, Command, Recolor, Say
 from tcpchat.core.events import Event
-from tcpchat.core.names import HERE
-from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Outlet, Request
-from tcpchat.wire.local import Color, Help, Timezone
-from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, help_lines, phrase_answer, phrase_events
-from tcpchat.wire.table import WORDS, Row, nearest
+from tcpchat.wire.grammar import understand
+from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, phrase_answer, phrase_events
 from tcpchat.wire.telnet import Telnet
-from tcpchat.wire.view import Adjust, View, parse_offset
-
-_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
+from tcpchat.wire.view import Adjust, View
 
 
 class TextEncoder:
@@ -75,19 +66,16 @@ class TextCodec:
             words = line.decode()
             if "\x7f" in words or "\b" in words:
                 words = _erased(words)
-            # A stray control character, as Ctrl-D leaves in telnet, must not make speech of a command.
-            words = clean(words)
+            asked = understand(words, named=bool(self._name))
         except UnicodeDecodeError:
             text = "That line was not UTF-8, so it was not read. Set your terminal to UTF-8 and type it again."
             return Request(ChatError(Code.BAD_UTF8, text))
-        if not words:
-            return None if self._name else Request(Words((NAME_QUESTION,)))
-        try:
-            asked = understand(words, named=bool(self._name))
-            return Request(self._adjust(asked, outlet) if isinstance(asked, Adjust) else asked)
         except ChatError as error:
             # Without its traceback: the frames in it hold this request, and the collector can't see through a struct.
             return Request(error.with_traceback(None))
+        if asked is None:
+            return None
+        return Request(self._adjust(asked, outlet) if isinstance(asked, Adjust) else asked)
 
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
         """Return the answer as lines; what was said needs none, since its author sees it like everybody."""
@@ -109,69 +97,6 @@ class TextCodec:
             self._view = view
             outlet.reformat()
         return Words((adjust.told(view),))
-
-
-def understand(line: str, *, named: bool) -> Command | Answer | Adjust:
-    """Return what a line without outer spaces asks for: a command, help, or speech for the current room.
-
-    Without a name what isn't a command is one. Raises `ChatError`, which shows the right form.
-    """
-    word, _, rest = line.partition(" ")
-    word = word.lower()
-    if word in WORDS:
-        return _keep_local(_build(WORDS[word], word, rest.strip()))
-    if line.startswith("//"):
-        line = line[1:]
-    elif line.startswith("/"):
-        shown = word[:32]
-        meant = nearest(word)
-        advice = f"Did you mean {meant}?" if meant else "Type /help to see those there are."
-        facts = {"word": shown} | ({"suggestion": meant} if meant else {})
-        raise ChatError(Code.UNKNOWN_COMMAND, f"There is no command {shown}. {advice}", **facts)
-    return Say(HERE, line) if named else Arrive(line)
-
-
-def _keep_local(command: Command) -> Command | Answer | Adjust:
-    """Return what is to be done about ``command``: what only concerns the person's own screen isn't one any more."""
-    match command:
-        case Help(topic):
-            return Words(tuple(help_lines(topic)))
-        case Timezone(offset):
-            return Adjust(offset=parse_offset(offset)) if offset else Adjust()
-        case Color("on" | "off" as word):
-            return Adjust(colors=word == "on")
-        case Color(word):
-            return Recolor(None if word == "none" else word)
-    return command
-
-
-def _build(row: Row, word: str, rest: str) -> Command:
-    """Return the command of ``row`` with the words of ``rest``, or raise ``bad-field`` showing the right form."""
-    usage = row.usage_of(word)
-    fields: dict[str, Any] = dict(row.fixed)
-    for parameter in row.parameters:
-        if parameter.rest:
-            value, rest = rest, ""
-        else:
-            value, _, rest = rest.partition(" ")
-            rest = rest.strip()
-        if not value:
-            if parameter.optional:
-                continue
-            if parameter.default is None:
-                raise _misused(row, f"{parameter.name} is missing", usage, parameter.field)
-            value = parameter.default
-        if parameter.number and not _NUMBER.fullmatch(value):
-            raise _misused(row, f"{parameter.name} is a number from 1 to 999999", usage, parameter.field)
-        fields[parameter.field] = int(value) if parameter.number else value
-    if rest:
-        raise _misused(row, f"There is too much after {word}", usage, "")
-    return msgspec.convert(fields, row.command)
-
-
-def _misused(row: Row, complaint: str, usage: str, field: str) -> ChatError:
-    example = f", for example {row.example}" if row.parameters and usage.startswith(row.words[0]) else ""
-    return ChatError(Code.BAD_FIELD, f"{complaint}: type {usage}{example}", field=field)
 
 
 def _erased(typed: str) -> str:

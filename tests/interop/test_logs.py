@@ -28,7 +28,7 @@ def _talk(daemon: Daemon) -> JsonClient:
     script.request("say", room="SECRETroom", text="SECRETtext")
     person.say("SECREThello", "/msg SECRETjason SECRETpsst", "/SECRETcommand", "/quit")
     person.rest()
-    daemon.await_log("ended by the peer")
+    daemon.await_log("said goodbye")
     return script
 
 
@@ -40,7 +40,7 @@ def test_text_is_one_line_for_each_event(tmp_path: Path) -> None:
     assert all(_LINE.fullmatch(line) for line in lines), lines
     (ended,) = [line for line in lines if "(person)" in line]
     assert re.search(
-        r" info protocol: connection from 127\.0\.0\.1 \(person\) ended after \d+\.\d s: ended by the", ended
+        r" info protocol: connection from 127\.0\.0\.1 \(person\) ended after \d+\.\d s: said goodbye", ended
     )
     assert "SECRET" not in daemon.log
 
@@ -52,7 +52,7 @@ def test_json_is_one_object_for_each_event(tmp_path: Path) -> None:
         events: list[dict[str, Any]] = [json.loads(line) for line in daemon.log.splitlines()]
     assert all({"time", "level", "system", "message"} <= event.keys() for event in events)
     (ended,) = [event for event in events if event.get("speaker") == "person"]
-    assert (ended["system"], ended["address"], ended["reason"]) == ("protocol", "127.0.0.1", "ended by the peer")
+    assert (ended["system"], ended["address"], ended["reason"]) == ("protocol", "127.0.0.1", "said goodbye")
     assert isinstance(ended["seconds"], float)
     (dismissed,) = [event for event in events if event.get("speaker") == "json"]
     assert dismissed["reason"] == "The server is shutting down."

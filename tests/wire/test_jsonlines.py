@@ -157,6 +157,8 @@ def test_any_data_gets_a_command_or_an_error_that_names_a_field(op: str, data: d
 
 
 FIELDS_ALL = (
+    "kind",
+    "prefix",
     "room",
     "text",
     "name",
