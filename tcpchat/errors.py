@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 
 class Code(StrEnum):
@@ -51,6 +52,15 @@ class ChatError(Exception):
         self.code = code
         self.text = text
         self.facts = facts
+
+    def detached(self) -> Self:
+        """Return this without its traceback and without the exceptions that it arose from.
+
+        The frames in these hold the request that is refused, and whoever keeps this as the request's answer closes a
+        circle that the collector can't see through (structs with ``gc=False``): a connection would never be freed.
+        """
+        self.__cause__ = self.__context__ = None
+        return self.with_traceback(None)
 
 
 class StartError(Exception):

@@ -207,9 +207,8 @@ class Program(TextClient):
         self._terminal = out
 
     def resize(self, columns: int) -> None:
-        """Give its terminal another width, and say so: the terminal isn't the one that controls the process."""
+        """Give its terminal another width, of which the kernel tells it by SIGWINCH."""
         _set_columns(self._terminal, columns)
-        self.process.send_signal(signal.SIGWINCH)
 
 
 def _set_columns(terminal: int, columns: int) -> None:
@@ -219,12 +218,12 @@ def _set_columns(terminal: int, columns: int) -> None:
 def in_terminal(*command: str, columns: int = 0) -> Program:
     """Return a client program with a terminal of its own, which echoes what is typed; 0 columns: of no known size.
 
-    See `Program.resize`.
+    It controls the program: Ctrl-C interrupts it.
     """
     ours, its = os.openpty()
     _set_columns(its, columns)
     try:
-        process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its)
+        process = subprocess.Popen([tool("setsid"), "--ctty", *command], stdin=its, stdout=its, stderr=its)
     except BaseException:
         os.close(ours)
         raise

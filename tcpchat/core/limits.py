@@ -36,6 +36,8 @@ class Limits:
 
     # Why somebody is away: half a line on a screen.
     away_characters: int = 100
+    # Conversations with people who have gone that one can still read: what somebody may want to look up again.
+    ended_directs: int = 100
     # What a room is for, in UTF-8: two or three sentences.
     topic_bytes: int = 1 * KIB
     # People one doesn't read.

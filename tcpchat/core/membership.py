@@ -46,7 +46,8 @@ def sign_out(chat: Chat, session: Session) -> None:
     session.ignores = {}
     chat.audience.refilter(session)
     chat.users.remove(person)
-    chat.rooms.forget_directs(person)
+    for direct in chat.rooms.forget_directs(person, chat.limits.ended_directs):
+        chat.tails.forget(direct)
 
 
 def enter(chat: Chat, session: Session, room: Room) -> None:
@@ -118,7 +119,7 @@ def arrive(chat: Chat, session: Session, command: Arrive, supply: Supply | None)
     try:
         lobby = join(chat, session, Join(LOBBY), supply)
     except ChatError as error:
-        return Arrived(person.user, error.with_traceback(None))
+        return Arrived(person.user, error.detached())
     return Arrived(person.user, lobby) if isinstance(lobby, JoinedRoom) else lobby
 
 

@@ -64,8 +64,21 @@ class Rooms:
         one.directs[other.id] = other.directs[one.id] = direct
         self._logs[direct.id] = direct
 
-    def forget_directs(self, person: Person) -> None:
-        """Close the conversations of a person who has gone, unless the other one is still here to read them."""
+    def forget_directs(self, person: Person, kept: int) -> list[RoomId]:
+        """Close the conversations of a person who has gone, and return them.
+
+        One whose other side is still here stays to be read there, until ``kept`` others have ended after it: whoever
+        stays for months hears from more and more people.
+        """
+        closed: list[RoomId] = []
         for direct in person.directs.values():
-            if direct.other(person).session is None:
-                self._logs.pop(direct.id, None)
+            other = direct.other(person)
+            if other.session is None:
+                closed.append(direct.id)
+                continue
+            other.ended.append(person.id)
+            while len(other.ended) > kept:
+                closed.append(other.directs.pop(other.ended.pop(0)).id)
+        for room in closed:
+            self._logs.pop(room, None)
+        return closed

@@ -23,6 +23,8 @@ class Person:
     color: str | None = None
     session: Session | None = None
     directs: dict[PersonId, Direct] = field(default_factory=dict)
+    # Whose conversations of these have ended with their going, in that order.
+    ended: list[PersonId] = field(default_factory=list)
     rooms_created: int = 0
     since: int = 0
     away: str | None = None

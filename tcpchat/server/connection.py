@@ -255,7 +255,7 @@ class Connection:
         try:
             outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
         except ChatError as error:
-            outcome = error.with_traceback(None)
+            outcome = error.detached()
         except Exception:
             self._log.failure("a command failed: {command}", command=type(command).__name__)
             outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")

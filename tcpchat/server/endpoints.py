@@ -38,6 +38,9 @@ def listen(reactor: Any, factory: ServerFactory, port: int | None, endpoints: Se
     for begun in listening:
         if isinstance(begun, Port):
             begun.socket.listen(BACKLOG)  # Linux takes the new length (listen(2)); Twisted's own is 50
+            # A telnet may send a part of a command as urgent data (Synch, RFC 854): without this it would be missing
+            # from the stream, and break the line that follows. Connections inherit it.
+            begun.socket.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         write_directly(begun)
     return listening
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, auto
 
-IAC, DONT, DO, WONT, WILL, SB, AYT, SE = 255, 254, 253, 252, 251, 250, 246, 240
+IAC, DONT, DO, WONT, WILL, SB, EL, EC, AYT, SE = 255, 254, 253, 252, 251, 250, 248, 247, 246, 240
+# The least of the commands: SUSP, ABORT and EOR follow (RFC 1184 section 2.1, RFC 885). Ctrl-Z is sent as one.
+EOF = 236
 
 # RFC 856, 857, 858, 1091 and 1073.
 BINARY, ECHO, SUPPRESS_GO_AHEAD, TERMINAL_TYPE, NAWS = 0, 1, 3, 24, 31
 
-# What we agree to when the peer proposes it: to do ourselves, and to let the peer do.
-_OURS = frozenset({BINARY, SUPPRESS_GO_AHEAD})
+# What we agree to when the peer proposes it: to do ourselves, and to let the peer do. That we should suppress
+# go-ahead is refused, against RFC 1123 section 3.2.2: telnet and PuTTY take our WILL for the word that each key is to
+# be sent as it is typed, and leave a person without Backspace, Ctrl-U, Ctrl-C and a cursor that moves at Enter. After
+# our WONT they go on editing and echoing the line themselves. No go-ahead is sent all the same: nobody waits for one.
+_OURS = frozenset({BINARY})
 _THEIRS = frozenset({BINARY, SUPPRESS_GO_AHEAD, TERMINAL_TYPE, NAWS})
 # RFC 1700, "Terminal Type Names".
 _TERMINAL_CHARACTERS = 40

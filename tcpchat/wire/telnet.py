@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from tcpchat.wire.negotiation import AYT, DO, DONT, ECHO, IAC, SB, SE, WILL, WONT, Negotiation
+from tcpchat.wire.keys import ERASE, KILL
+from tcpchat.wire.negotiation import AYT, DO, DONT, EC, ECHO, EL, EOF, IAC, SB, SE, WILL, WONT, Negotiation
 
 # The bounds of a width that lines are wrapped at, in columns: less is unreadable, more is no terminal's.
 _NARROWEST = 20
@@ -24,10 +25,11 @@ _BLOCK_BYTES = 64
 # A subnegotiation that has not ended by then never will: what follows is text again.
 _OPEN_BLOCK_BYTES = 1024
 
-# Commands that nothing follows from: all of two bytes, but for AYT.
-_IDLE = re.compile(rb"(?:\xff[\xf0-\xf5\xf7-\xf9])+")
+# Commands that nothing follows from: all of two bytes, but for AYT, EC and EL. After Ctrl-C and its like telnet shows
+# nothing until its DO TIMING-MARK is answered (RFC 860), and our WONT is an answer.
+_IDLE = re.compile(rb"(?:\xff[\xec-\xf5\xf9])+")
 # Whole commands, for when there are too many.
-_WHOLE = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xf0-\xf9\xff]|\xfa[^\xff]*\xff\xf0)", re.DOTALL)
+_WHOLE = re.compile(rb"\xff(?:[\xfb-\xfe].|[\xec-\xf9\xff]|\xfa[^\xff]*\xff\xf0)", re.DOTALL)
 
 
 class _State(Enum):
@@ -173,7 +175,11 @@ class Telnet:
             self._block_bytes = 0
         elif byte == IAC:
             return b"\xff"
-        elif byte < SE:  # no command: somebody's 255, for the next to refuse
+        elif byte == EC:  # for the line to be edited by, as by the same keys
+            return ERASE.encode()
+        elif byte == EL:
+            return KILL.encode()
+        elif byte < EOF:  # no command: somebody's 255, for the next to refuse
             return bytes((IAC, byte))
         elif byte == AYT and (negotiation := self._look()):
             negotiation.replies += b"[Yes]\r\n"

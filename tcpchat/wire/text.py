@@ -12,6 +12,7 @@ from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Outlet, Request
 from tcpchat.wire.grammar import understand
+from tcpchat.wire.keys import edited
 from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, phrase_answer, phrase_events
 from tcpchat.wire.telnet import Telnet
 from tcpchat.wire.view import Adjust, View
@@ -63,16 +64,12 @@ class TextCodec:
     def feed(self, line: bytes, outlet: Outlet) -> Request | None:
         """Understand one line: a command, a name, or speech for the current room."""
         try:
-            words = line.decode()
-            if "\x7f" in words or "\b" in words:
-                words = _erased(words)
-            asked = understand(words, named=bool(self._name))
+            asked = understand(edited(line.decode()), named=bool(self._name))
         except UnicodeDecodeError:
             text = "That line was not UTF-8, so it was not read. Set your terminal to UTF-8 and type it again."
             return Request(ChatError(Code.BAD_UTF8, text))
         except ChatError as error:
-            # Without its traceback: the frames in it hold this request, and the collector can't see through a struct.
-            return Request(error.with_traceback(None))
+            return Request(error.detached())
         if asked is None:
             return None
         return Request(self._adjust(asked, outlet) if isinstance(asked, Adjust) else asked)
@@ -97,17 +94,6 @@ class TextCodec:
             self._view = view
             outlet.reformat()
         return Words((adjust.told(view),))
-
-
-def _erased(typed: str) -> str:
-    """Return ``typed`` as a terminal would that edits lines itself: some telnets send each key, Backspace too."""
-    left: list[str] = []
-    for character in typed:
-        if character not in "\x7f\b":
-            left.append(character)
-        elif left:
-            left.pop()
-    return "".join(left)
 
 
 def _lines(lines: Iterable[str], view: View) -> bytes:

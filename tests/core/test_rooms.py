@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from tcpchat.core.entries import RoomId
 from tcpchat.core.limits import Limits
+from tcpchat.errors import ChatError
 from tests.house import House, Script
 
 
@@ -116,3 +118,25 @@ def test_a_page_read_for_one_room_is_never_shown_as_anothers() -> None:
     house.settle()
     reply = next(line for line in bob.take() if line.get("id") == "j")
     assert (reply["data"]["head"], reply["data"]["entries"]) == (0, [])
+
+
+def test_of_conversations_with_people_who_have_gone_the_last_are_kept() -> None:
+    house = House(Limits(ended_directs=2))
+    bot = Script(house, "bot")
+    rooms = {}
+    for name in ("ann", "bob", "carl", "dora"):
+        guest = Script(house, name)
+        rooms[name] = guest.ask("tell", to="bot", text=f"from {name}")["room"]
+        if name != "dora":
+            guest.ask("quit")
+    with pytest.raises(ChatError, match="no room called"):
+        bot.ask("history", room=rooms["ann"])
+    for name in ("bob", "carl", "dora"):
+        assert [entry["text"] for entry in bot.ask("history", room=rooms[name])["entries"]] == [f"from {name}"]
+    assert house.chat.rooms.log(RoomId(int(rooms["ann"][1:], 16))) is None
+    assert house.chat.tails.page(RoomId(int(rooms["ann"][1:], 16)), 1, 1) is None
+    bot.ask("quit")
+    guest.ask("quit")
+    for room in rooms.values():
+        assert house.chat.rooms.log(RoomId(int(room[1:], 16))) is None
+        assert house.chat.tails.page(RoomId(int(room[1:], 16)), 1, 1) is None

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.daemon import Daemon, Program
+from tests.daemon import Daemon, JsonClient, Program
 
 _ARRIVED = "What is said here is logged"
 
@@ -134,26 +134,112 @@ def test_a_telnet_that_negotiates_reads_lines_as_wide_as_its_window(daemon: Daem
     script.request("join", room="lobby")
     telnet = _negotiating_telnet(daemon, 30)
     telnet.hear("What is your name?")
-    telnet.stream.send(b"tina\r")  # a key at a time, as it was agreed: the line ends with CR NUL
+    telnet.say("tina")
     script.event("joined", room="lobby")
     telnet.hear("What is said here is logged")
     script.request("say", room="lobby", text=LONG)
     assert telnet.hear("ten")[-2:] == ["jason: one two three four five", "  six seven eight nine ten"]
 
     telnet.resize(40)
-    telnet.stream.send(b"oops\x7f\x7f\x7f\x7fhi\r")  # sent after the new size
+    telnet.say("hi")  # sent after the new size
     assert script.event("message", **{"from": "tina"})["text"] == "hi"
     script.request("say", room="lobby", text=LONG)
     assert telnet.hear("ten")[-2:] == ["jason: one two three four five six seven", "  eight nine ten"]
 
+    _send_commands(telnet)
+    telnet.say("/quit")
+    assert telnet.rest()[-1] == "Connection closed by foreign host."
+
+
+_WAYS = pytest.mark.parametrize("negotiating", [False, True], ids=["silent", "negotiating"])
+
+
+def _arrived(daemon: Daemon, *, negotiating: bool) -> tuple[Program, JsonClient]:
+    """Return a telnet in the lobby, and a script that hears it."""
+    script = daemon.json("jason")
+    script.request("join", room="lobby")
+    telnet = _negotiating_telnet(daemon, 80) if negotiating else _telnet(daemon)
+    telnet.hear("What is your name?")
+    telnet.say("tina")
+    telnet.hear(_ARRIVED)
+    return telnet, script
+
+
+def _tell_telnet(telnet: Program, command: str) -> None:
+    """Give telnet itself a command, at its prompt."""
     telnet.stream.send(b"\x1d")
     prompt = b""
     while not prompt.endswith(b"telnet> "):
         prompt += telnet.stream.receive(20)
-    telnet.stream.send(b"send ayt\r")
+    telnet.say(command)
+
+
+def _send_commands(telnet: Program, *commands: str) -> None:
+    """Let telnet send commands of the protocol, and return when it takes what is typed again: keys mean less before."""
+    _tell_telnet(telnet, f"send {' '.join(commands)} ayt")
     telnet.hear("[Yes]")
-    telnet.stream.send(b"/quit\r")
-    assert telnet.rest()[-1] == "Connection closed by foreign host."
+
+
+@_WAYS
+def test_telnet_lets_a_person_see_and_edit_the_line(daemon: Daemon, negotiating: bool) -> None:
+    telnet, script = _arrived(daemon, negotiating=negotiating)
+    _tell_telnet(telnet, "status")
+    status = telnet.hear("Escape character")
+    assert "Local character echo" in status
+    assert not any("single character" in line for line in status)
+    telnet.stream.send(b"never mind\x15helo\x7flo  wor\x17there\x1b[D\n")
+    assert script.event("message", **{"from": "tina"})["text"] == "hello  there"
+
+
+@_WAYS
+@pytest.mark.parametrize("key", [b"\x03", b"\x1a", b"\x1c"], ids=["Ctrl-C", "Ctrl-Z", "Ctrl-backslash"])
+def test_a_key_that_interrupts_costs_the_line_and_nothing_else(daemon: Daemon, negotiating: bool, key: bytes) -> None:
+    """Telnet shows nothing until it has the answer to a timing mark."""
+    telnet, script = _arrived(daemon, negotiating=negotiating)
+    telnet.stream.send(b"never mind" + key)
+    telnet.say("hello")
+    assert script.event("message", **{"from": "tina"})["text"] == "hello"
+    script.request("say", room="lobby", text="still there?")
+    telnet.hear("jason: still there?")
+
+
+def test_an_interruption_sent_as_urgent_data_breaks_no_line(daemon: Daemon) -> None:
+    telnet, script = _arrived(daemon, negotiating=False)
+    _tell_telnet(telnet, "toggle autosynch")
+    telnet.hear("Will send interrupt characters in urgent mode.")
+    telnet.stream.send(b"never mind\x03")
+    telnet.say("hello")
+    assert script.event("message", **{"from": "tina"})["text"] == "hello"
+    _send_commands(telnet, "synch")
+    telnet.say("again")
+    assert script.event("message", **{"from": "tina"})["text"] == "again"
+
+
+def test_telnet_may_erase_what_it_has_sent_already(daemon: Daemon) -> None:
+    telnet, script = _arrived(daemon, negotiating=False)
+    telnet.stream.send(b"never mind\x04")  # Ctrl-D sends what there is of the line
+    _send_commands(telnet, "el")
+    telnet.stream.send(b"helo\x04")
+    _send_commands(telnet, "ec")
+    telnet.say("lo")
+    assert script.event("message", **{"from": "tina"})["text"] == "hello"
+
+
+@_WAYS
+def test_control_d_at_the_beginning_of_a_line_is_no_word(daemon: Daemon, negotiating: bool) -> None:
+    telnet, script = _arrived(daemon, negotiating=negotiating)
+    telnet.stream.send(b"\x04")
+    telnet.say("/ping", "hello")
+    telnet.hear("pong")
+    assert script.event("message", **{"from": "tina"})["text"] == "hello"
+
+
+def test_a_line_longer_than_the_terminal_takes_is_cut_by_the_terminal(daemon: Daemon) -> None:
+    telnet, script = _arrived(daemon, negotiating=False)
+    telnet.say("x" * 6000, "hello")
+    # N_TTY of Linux keeps 4,095 characters of a line and lets go of the others.
+    assert script.event("message", **{"from": "tina"})["text"] == "x" * 4095
+    assert script.event("message", **{"from": "tina"})["text"] == "hello"
 
 
 def test_a_telnet_that_waits_to_be_asked_is_not_asked(daemon: Daemon) -> None:

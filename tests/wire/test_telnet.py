@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from tcpchat.wire.negotiation import Negotiation
 from tcpchat.wire.telnet import Telnet
 
-BINARY, ECHO, SGA, STATUS, TTYPE, NAWS, LINEMODE = map(bytes, zip((0, 1, 3, 5, 24, 31, 34), strict=True))
+BINARY, ECHO, SGA, STATUS, TIMING_MARK = map(bytes, zip((0, 1, 3, 5, 6), strict=True))
+TTYPE, NAWS, LINEMODE = map(bytes, zip((24, 31, 34), strict=True))
 WILL, WONT, DO, DONT = b"\xff\xfb", b"\xff\xfc", b"\xff\xfd", b"\xff\xfe"
 SB, SE = b"\xff\xfa", b"\xff\xf0"
-AYT = b"\xff\xf6"
+AYT, EC, EL = b"\xff\xf6", b"\xff\xf7", b"\xff\xf8"
 # What we ask for once a peer has shown that it speaks telnet.
 QUESTIONS = DO + NAWS + DO + TTYPE
 SEND_TYPE = SB + TTYPE + b"\x01" + SE
@@ -153,9 +154,8 @@ def test_what_is_proposed_first_is_not_asked_for_again() -> None:
     [
         (DO + BINARY, WILL + BINARY),
         (WILL + BINARY, DO + BINARY),
-        (DO + SGA, WILL + SGA),
         (WILL + TTYPE, SEND_TYPE),
-        (DONT + SGA, b""),
+        (DONT + BINARY, b""),
         (WONT + SGA, DONT + SGA),
     ],
 )
@@ -173,6 +173,8 @@ def test_a_change_is_answered_once(proposal: bytes, answer: bytes) -> None:
         (DO + STATUS, WONT + STATUS),
         (WILL + LINEMODE, DONT + LINEMODE),
         (DO + NAWS, WONT + NAWS),
+        (DO + SGA, WONT + SGA),  # else telnet and PuTTY would leave line editing to us
+        (DO + TIMING_MARK, WONT + TIMING_MARK),  # until the answer telnet shows nothing
     ],
 )
 def test_everything_else_is_refused(proposal: bytes, answer: bytes) -> None:
@@ -232,6 +234,30 @@ def test_are_you_there() -> None:
     assert answers(met(), b"\xff\xf4" + AYT + b"\xff\xf1") == b"[Yes]\r\n"
 
 
+def test_erase_character_and_erase_line_become_the_keys_that_do_it() -> None:
+    telnet = met()
+    assert telnet.feed(b"helo" + EC + b"lo\r\n" + b"no" + EL + b"yes\n") == b"helo\x7flo\r\nno\x15yes\n"
+
+
+@pytest.mark.parametrize("command", range(236, 250))
+def test_the_other_commands_leave_no_byte_in_the_text(command: int) -> None:
+    if bytes((255, command)) not in (EC, EL):
+        telnet = met()
+        assert telnet.feed(b"hel\xff") + telnet.feed(bytes((command,)) + b"lo\n") == b"hello\n"
+        assert telnet.feed(b"hel\xff" + bytes((command,)) + b"lo\n") == b"hello\n"
+
+
+def test_what_putty_proposes_leaves_it_editing_lines() -> None:
+    opening = WILL + NAWS + WILL + b"\x20" + WILL + TTYPE + WILL + b"\x27" + DO + ECHO + WILL + SGA + DO + SGA
+    telnet = Telnet()
+    said = answers(telnet, opening)
+    assert WONT + ECHO in said
+    assert WONT + SGA in said
+    assert WILL not in said
+    telnet.feed(SB + NAWS + b"\x00\x50\x00\x18" + SE)
+    assert telnet.width == 80
+
+
 def test_cr_nul_ends_a_line() -> None:
     telnet = Telnet()
     assert telnet.feed(b"one\r\0two\r") + telnet.feed(b"\0three\r\n\0") == b"one\r\ntwo\r\nthree\r\n\0"
@@ -264,6 +290,7 @@ def test_echo_is_turned_off_and_on_and_the_answer_is_noted() -> None:
         DO + SGA + DONT + SGA,
         WILL + TTYPE + WONT + TTYPE,
         AYT,
+        EC,
         b"\xff\xf1",
         SB,
         SB + SE,
