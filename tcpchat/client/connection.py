@@ -74,17 +74,12 @@ _EVENTS: dict[str, type[Event]] = {
 }
 
 
-class _Error(msgspec.Struct, frozen=True):
-    code: str
-    message: str
-
-
 class _Line(msgspec.Struct, frozen=True):
     op: str
     id: int | str | None = None
     status: str = ""
     data: msgspec.Raw = msgspec.Raw(b"{}")
-    error: _Error | None = None
+    error: dict[str, Any] | None = None
 
 
 class Listener(Protocol):
@@ -177,13 +172,12 @@ class Connection(LineReceiver, TimeoutMixin):
                 self._listener.heard(msgspec.json.decode(line.data, type=event))
             return
         if line.id not in self._asked:  # a refusal of what could not be read: nobody would hear of it
-            self._cut(f"The server says: {clean(line.error.message if line.error else line.status)}")
+            self._cut(f"The server says: {clean(str(line.error.get('message')) if line.error else line.status)}")
             return
         command, answered = self._asked[line.id]
         if line.error is not None:
-            code = Code(line.error.code) if line.error.code in set(Code) else Code.INTERNAL
             del self._asked[line.id]
-            answered.errback(ChatError(code, line.error.message))
+            answered.errback(_refusal(line.error))
         else:
             answer = msgspec.json.decode(line.data, type=_answer_to(command))
             del self._asked[line.id]
@@ -194,6 +188,13 @@ class Connection(LineReceiver, TimeoutMixin):
         self.clearLineBuffer()
         assert self.transport is not None
         self.transport.abortConnection()  # type: ignore[attr-defined]
+
+
+def _refusal(error: dict[str, Any]) -> ChatError:
+    """Return a refusal as the server knows it; one of a kind that is new to us is internal."""
+    facts = {name: fact for name, fact in error.items() if isinstance(fact, str | int)}
+    code, text = facts.pop("code", ""), facts.pop("message", "")
+    return ChatError(Code(code) if code in set(Code) else Code.INTERNAL, str(text), **facts)
 
 
 def _answer_to(command: Command) -> type[Answer]:

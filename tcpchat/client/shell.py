@@ -22,7 +22,7 @@ from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Refocu
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.grammar import understand
-from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_events
+from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_error, phrase_events
 from tcpchat.wire.view import Adjust, Spoken
 
 # Commands that may wait for their answers; beyond it we read no more of our input, until half of them are answered.
@@ -281,10 +281,11 @@ class Shell:
         """Say what was refused; in a pipe, of which line."""
         self._failed = True
         number = self._line if line is None else line
+        text = phrase_error(error)
         if self._manner.interactive:
-            self._show([error.text] if self._name else [error.text, NAME_QUESTION])
+            self._show([text] if self._name else [text, NAME_QUESTION])
         else:
-            self._screen.complain(clean(f"Line {number}: {error.text}" if number else error.text))
+            self._screen.complain(clean(f"Line {number}: {text}" if number else text))
 
     def _show_focus(self) -> None:
         self._show(phrase_events([Refocused(self._rooms.current or UNSET)], self._view, current=True))

@@ -64,7 +64,7 @@ class Chat:
         """Return the room called ``name`` if the session is in it, or raise ``not-in-room``."""
         room = (self.rooms.get(name) if name != HERE else session.current) or self.room(session, name)
         if room.id not in session.rooms:
-            raise ChatError(Code.NOT_IN_ROOM, f"You are not in {room.label}: join it first.", room=room.label)
+            raise ChatError(Code.NOT_IN_ROOM, f"You are not in {room.label}.", room=room.label)
         return room
 
 
@@ -75,6 +75,6 @@ def not_logged_in() -> ChatError:
 
 def _no_room(name: str) -> ChatError:
     if name == HERE:
-        return ChatError(Code.NOT_IN_ROOM, "You are in no room: join one first.")
+        return ChatError(Code.NOT_IN_ROOM, "You are in no room.")
     shown = name[:64]
     return ChatError(Code.NO_SUCH_ROOM, f"There is no room called {shown}.", room=shown)

@@ -50,7 +50,7 @@ def go_away(chat: Chat, session: Session, command: GoAway, supply: Supply | None
     if text is not None and len(text) > chat.limits.away_characters:
         raise ChatError(
             Code.TEXT_TOO_LONG,
-            f"That is too long: at most {chat.limits.away_characters} characters.",
+            f"The reason is too long: at most {chat.limits.away_characters} characters.",
             max_characters=chat.limits.away_characters,
         )
     if text != person.away:

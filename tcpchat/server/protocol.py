@@ -302,7 +302,7 @@ class ChatProtocol(LineSplitter):
             self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
 
     def _too_late(self) -> None:
-        self.dismiss("You took too long to log in.", Code.LOGIN_TIMEOUT)
+        self.dismiss("It took too long to log in. Please connect again.", Code.LOGIN_TIMEOUT)
 
     def _too_slow(self) -> None:
         self.dismiss("You read too slowly: too much is waiting for you.", Code.SLOW_READER)

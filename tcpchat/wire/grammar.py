@@ -14,7 +14,7 @@ from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.completion import complete, is_begun
 from tcpchat.wire.local import Color, Help, Timezone
-from tcpchat.wire.phrases import NAME_QUESTION, Words, help_lines
+from tcpchat.wire.phrases import NAME_QUESTION, Words, help_lines, no_command
 from tcpchat.wire.table import WORDS, Row, nearest
 from tcpchat.wire.view import Adjust, parse_offset
 
@@ -42,9 +42,8 @@ def understand(line: str, *, named: bool) -> Command | Answer | Adjust | None:
     elif line.startswith("/"):
         shown = word[:32]
         meant = nearest(word)
-        advice = f"Did you mean {meant}?" if meant else "Type /help to see those there are."
         facts = {"word": shown} | ({"suggestion": meant} if meant else {})
-        raise ChatError(Code.UNKNOWN_COMMAND, f"There is no command {shown}. {advice}", **facts)
+        raise ChatError(Code.UNKNOWN_COMMAND, no_command(shown, meant), **facts)
     return Say(HERE, line) if named else Arrive(line)
 
 

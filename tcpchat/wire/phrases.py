@@ -29,11 +29,12 @@ from tcpchat.core.answers import (
     Profile,
     RoomList,
     RoomNamed,
+    RoomSummary,
     Switched,
     TopicText,
     UserList,
 )
-from tcpchat.core.commands import Create, History, Ping, Rename
+from tcpchat.core.commands import Create, History, Ping, Rename, Unignore
 from tcpchat.core.events import (
     AwayChanged,
     Crowd,
@@ -49,8 +50,8 @@ from tcpchat.core.events import (
     TopicChanged,
     User,
 )
-from tcpchat.errors import ChatError
-from tcpchat.wire.table import GROUPS, TABLE, WORDS
+from tcpchat.errors import ChatError, Code
+from tcpchat.wire.table import GROUPS, TABLE, WORDS, nearest
 from tcpchat.wire.view import Spoken, View
 
 NAME_QUESTION = "What is your name?"
@@ -58,6 +59,8 @@ NAME_QUESTION = "What is your name?"
 _NAMES_SHOWN = 30
 # Of those who came and went together.
 _MOVES_SHOWN = 5
+_WORD_CHARACTERS = 32
+_ENTER = "Type /join lobby to enter one, or /rooms to see them."
 
 
 class Words(Answer, frozen=True):
@@ -75,17 +78,43 @@ def greeting_lines(greeting: Greeting) -> list[str]:
 
 
 def help_lines(topic: str) -> list[str]:
-    """Return the list of commands, or the form of one."""
+    """Return the commands by their groups, those of one group, or one of them."""
     row = WORDS.get(topic.lower()) or WORDS.get(f"/{topic.lower()}")
     if row is not None:
         others = f" Also: {', '.join(row.words[1:])}." if row.words[1:] else ""
         return [f"{row.usage}: {row.summary}{others}", f"For example: {row.example}"]
-    lines = [f"There is no command {topic[:32]}. These there are:"] if topic else []
-    lines += ["What you type is said in the room you are in. Commands begin with a slash."]
+    if group := next((group for group in GROUPS if topic and group.lower().endswith(topic.lower())), None):
+        return [f"{row.usage}: {row.summary}" for row in TABLE if row.words and row.group == group]
+    if topic:
+        return [no_command(topic[:_WORD_CHARACTERS], nearest(f"/{topic.lower()}"))]
+    lines = ["What you type is said in the room you are in. Commands begin with a slash."]
     for group in GROUPS:
-        lines.append(f"{group}:")
-        lines += [f"{row.usage}: {row.summary}" for row in TABLE if row.words and row.group == group]
-    return [*lines, "To say something that begins with a slash, type it twice."]
+        words = [row.words[0] for row in TABLE if row.words and row.group == group]
+        lines.append(f"{group}: {_series(words)}.")
+    return [
+        *lines,
+        "For what they do, type /help and one of these words, as in /help join or /help rooms.",
+        "To say something that begins with a slash, type the slash twice.",
+    ]
+
+
+def no_command(word: str, meant: str | None) -> str:
+    """Return what somebody is told who has typed a command that isn't one; ``meant`` may be what it should be."""
+    return f"There is no command {word}. " + (
+        f"Did you mean {meant}?" if meant else "Type /help to see those there are."
+    )
+
+
+def phrase_error(error: ChatError) -> str:
+    """Return a refusal, with what one can do next where that isn't said already."""
+    room = error.facts.get("room", "ROOM")
+    advice = {
+        Code.NO_SUCH_USER: "Type /users to see who is here.",
+        Code.NO_SUCH_ROOM: f"Type /rooms to see those there are, or /join {room} to create it.",
+        Code.NOT_IN_ROOM: f"Type /join {room} to enter it." if "room" in error.facts else _ENTER,
+        Code.ROOM_EXISTS: f"Type /join {room} to enter it.",
+    }.get(error.code, "")
+    return f"{error.text} {advice}".rstrip()
 
 
 def phrase_events(events: Iterable[Event], view: View, *, current: bool) -> list[str]:
@@ -120,14 +149,9 @@ def _moves(events: list[MemberJoined | MemberLeft]) -> str:
         (False, True, f"left {room} and came back", "left and came back"),
     ):
         if names := [name for name, moves in turns.items() if (moves[0], moves[-1]) == (came, stayed)]:
-            clauses.append(f"{_series(names)} {later if clauses else first}")
+            shown = _named(names, shown=_MOVES_SHOWN) if len(names) > _MOVES_SHOWN + 1 else _series(names)
+            clauses.append(f"{shown} {later if clauses else first}")
     return f"{', '.join(clauses)}."
-
-
-def _series(names: list[str]) -> str:
-    if len(names) > _MOVES_SHOWN + 1:
-        return f"{', '.join(names[:_MOVES_SHOWN])} and {len(names) - _MOVES_SHOWN} more"
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _phrase(event: Event, view: View, *, current: bool) -> str:
@@ -140,8 +164,8 @@ def _phrase(event: Event, view: View, *, current: bool) -> str:
         case Renamed(room, old, user):
             return f"{old} is called {user.name} now{_where(room, current=current)}."
         case AwayChanged(room, user, text):
-            word = f"is away: {text}" if text else "is back"
-            return f"{user.name} {word}{_where(room, current=current)}."
+            where = _where(room, current=current)
+            return f"{user.name} is away{where}: {text}" if text else f"{user.name} is back{where}."
         case TopicChanged(room, _, _, name, text):
             return f"{name} set the topic of {room}: {text}" if text else f"{name} took the topic of {room} away."
         case RoomDeleted(room):
@@ -161,8 +185,14 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
         case Words(lines):
             return list(lines)
         case Arrived(user, lobby):
-            arrival = [lobby.text] if isinstance(lobby, ChatError) else _joined(lobby, user.name, view)
-            return [f"Hello, {user.name}. Type /help to see what you can do.", *arrival]
+            hello = f"Hello, {user.name}. Type /help to see what you can do."
+            if isinstance(lobby, ChatError):
+                return [hello, phrase_error(lobby)]
+            return [
+                hello,
+                "What is said here is logged, and shown to those who come later.",
+                *_joined(lobby, user.name, view),
+            ]
         case JoinedRoom():
             return _joined(answer, me, view)
         case LeftRoom(room, _, current):
@@ -172,11 +202,9 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
         case UserList(users):
             return [f"{_people(users)} here: {_listed(users)}."]
         case RoomList(rooms):
-            return [
-                f"{room.room}: {_count(room.members, 'person', 'people')}, {_count(room.head, 'entry', 'entries')}"
-                + (f". {room.topic}" if room.topic else "")
-                for room in rooms
-            ]
+            if not rooms:
+                return ["No room is called so, and no topic says so."]
+            return [f"{_count(len(rooms), 'room', 'rooms')}:", *map(_room, rooms)]
         case RoomNamed(room) if isinstance(asked, Create):
             return [f"The room {room} is there now. Type /join {room} to enter it."]
         case HistoryPage(room, entries):
@@ -199,6 +227,8 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
         case Completions(names, more):
             listed = ", ".join(names) + (" and more" if more else "")
             return [f"It could be: {listed}." if names else "Nothing begins so."]
+        case Ignored() if isinstance(asked, Unignore):
+            return [f"You read {asked.user} again."]
         case Ignored(users):
             return [f"You ignore {_named(users)}." if users else "You ignore nobody."]
         case Done() if isinstance(asked, Ping):
@@ -215,7 +245,6 @@ def _joined(answer: JoinedRoom, me: str, view: View) -> list[str]:
     lines = [f"You are in {answer.room}, {company}."]
     if answer.topic:
         lines.append(f"The topic is: {answer.topic}")
-    lines.append("What is said here is logged, and shown to those who come later.")
     return lines + _log(answer.entries, view)
 
 
@@ -226,6 +255,11 @@ def _log(entries: list[Message], view: View) -> list[str]:
         lines.append(f"On {day}:" if lines else f"This was said before, on {day}, times in {view.zone}:")
         lines += [_logged(entry, view) for entry in group]
     return lines
+
+
+def _room(room: RoomSummary) -> str:
+    company, log = _count(room.members, "person", "people"), _count(room.head, "entry", "entries")
+    return f"Room {room.room}: {company}, {log}." + (f" The topic is: {room.topic}" if room.topic else "")
 
 
 def _profile(answer: Profile, view: View) -> str:
@@ -240,7 +274,7 @@ def _where(room: str, *, current: bool) -> str:
 
 
 def _focus(room: str | UnsetType) -> str:
-    return f"You are speaking in {room} now." if room else "You are in no room now."
+    return f"You are speaking in {room} now." if room else f"You are in no room now. {_ENTER}"
 
 
 def _speech(message: Message, *, current: bool, suffix: str = "") -> str:
@@ -251,7 +285,11 @@ def _speech(message: Message, *, current: bool, suffix: str = "") -> str:
         speaker, hearer = (name, "you") if message.with_ == name else ("you", message.with_)
         line = f"{speaker} to {hearer}: {text}"
     elif message.kind == "topic":
-        line = f"{name} set the topic of {message.room}: {text}" if text else f"{name} took the topic away"
+        line = (
+            f"{name} set the topic of {message.room}: {text}"
+            if text
+            else f"{name} took the topic of {message.room} away"
+        )
     elif message.kind == "action":
         line = f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
     else:
@@ -271,11 +309,14 @@ def _listed(users: list[User], count: int | None = None) -> str:
     return _named([f"{user.name} (away)" if user.away else user.name for user in users], count)
 
 
-def _named(names: list[str], count: int | None = None) -> str:
+def _named(names: list[str], count: int | None = None, shown: int = _NAMES_SHOWN) -> str:
     """Return the first names, and how many more there are; ``count`` says how many there are in all."""
-    shown = ", ".join(names[:_NAMES_SHOWN])
-    hidden = (len(names) if count is None else count) - min(len(names), _NAMES_SHOWN)
-    return f"{shown} and {hidden} more" if hidden > 0 else shown
+    hidden = (len(names) if count is None else count) - min(len(names), shown)
+    return f"{', '.join(names[:shown])} and {hidden} more" if hidden > 0 else _series(names)
+
+
+def _series(words: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _count(number: int, one: str, many: str) -> str:

@@ -367,6 +367,8 @@ WORDS = {word: row for row in TABLE for word in row.words}
 
 def nearest(word: str) -> str | None:
     """Return the command that somebody may have meant by ``word``, if one is near enough."""
+    if begun := [known for known in WORDS if len(word) > 1 and known.startswith(word)]:
+        return begun[0]
     near = get_close_matches(word[:_LONGEST], WORDS, n=1, cutoff=0.6)
     return near[0] if near else None
 

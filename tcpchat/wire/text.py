@@ -13,7 +13,7 @@ from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Outlet, Request
 from tcpchat.wire.grammar import understand
 from tcpchat.wire.keys import edited
-from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, phrase_answer, phrase_events
+from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, phrase_answer, phrase_error, phrase_events
 from tcpchat.wire.telnet import Telnet
 from tcpchat.wire.view import Adjust, View
 
@@ -77,7 +77,8 @@ class TextCodec:
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
         """Return the answer as lines; what was said needs none, since its author sees it like everybody."""
         if isinstance(answer, ChatError):
-            lines = (answer.text,) if self._name else (answer.text, NAME_QUESTION)
+            error = phrase_error(answer)
+            lines = (error,) if self._name else (error, NAME_QUESTION)
             return _lines(lines, self._view)
         if isinstance(answer, Arrived | Named):
             self._name = answer.user.name
