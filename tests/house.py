@@ -49,6 +49,7 @@ class MemoryStore:
         self.failing = False
         self.hub: Hub
         self.when_delivered: Callable[[Callable[[], None]], None]
+        self._gone: set[RoomId] = set()
         self._changes: list[tuple[Change, Waiter]] = []
         self._pages: list[tuple[ReadPage, Callable[[Supply], None]]] = []
 
@@ -84,6 +85,9 @@ class MemoryStore:
         """Answer every page asked for."""
         pages, self._pages = self._pages, []
         for request, done in pages:
+            if self.failing:
+                done(ChatError(Code.STORE_FAILED, "The history can't be read."))
+                continue
             log = self.logs.get(request.room, [])[request.first - 1 : request.last]
             done(Page(request.room, trim(log, PAGE_BYTES, newest=request.newest)))
 
@@ -102,6 +106,8 @@ class MemoryStore:
         if self.failing:
             return ChatError(Code.STORE_FAILED, "The server could not keep this.")
         match change:
+            case Append(draft) if draft.room in self._gone:
+                return ChatError(Code.NO_SUCH_ROOM, "The room was deleted.")
             case Append(draft):
                 log = self.logs.setdefault(draft.room, [])
                 entry = Entry(Seq(len(log) + 1), draft)
@@ -112,20 +118,26 @@ class MemoryStore:
                     return ChatError(Code.ROOM_EXISTS, "It exists.")
                 return record
             case DeleteRoom(room, label):
-                self.keys.pop(label.casefold(), None)
+                self._gone.add(room)
+                self.keys = {key: kept for key, kept in self.keys.items() if kept != room}
                 return Deleted(room, label)
 
 
 class House:
-    """A running daemon in memory."""
+    """A running daemon in memory. With ``turn_writes`` a fan-out to more readers takes several turns."""
 
     def __init__(
-        self, limits: Limits | None = None, *, trusted: tuple[Network, ...] = (), rooms: tuple[RoomRecord, ...] = ()
+        self,
+        limits: Limits | None = None,
+        *,
+        trusted: tuple[Network, ...] = (),
+        rooms: tuple[RoomRecord, ...] = (),
+        turn_writes: int = 1_000,
     ) -> None:
         self.clock = Clock()
         self.store = MemoryStore()
         limits = limits or Limits()
-        publisher = Publisher(self.clock)
+        publisher = Publisher(self.clock, turn_writes=turn_writes)
         ids = itertools.count(1 << 40, 1 << 20)
         chat = Chat(
             Identity("tcpchat", "0.0.1", "Be kind."), limits, publisher, self._now, partial(next, ids), Tails(limits)
@@ -175,10 +187,15 @@ class Script:
         """Send an operation without an id."""
         self.transport.receive(msgspec.json.encode({"op": op, "data": data}) + b"\n")
 
-    def ask(self, op: str, /, **data: Any) -> Any:
-        """Send an operation and return the data of its reply; a refusal raises `ChatError`."""
+    def post(self, op: str, /, **data: Any) -> int:
+        """Send an operation with an id, which is returned, and wait for nothing."""
         number = next(self._ids)
         self.transport.receive(msgspec.json.encode({"op": op, "id": number, "data": data}) + b"\n")
+        return number
+
+    def ask(self, op: str, /, **data: Any) -> Any:
+        """Send an operation and return the data of its reply; a refusal raises `ChatError`."""
+        number = self.post(op, **data)
         self.house.settle()
         reply = next(line for line in self.read() if line.get("id") == number)
         self.lines.remove(reply)

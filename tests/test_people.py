@@ -82,6 +82,24 @@ def test_the_same_name_in_another_spelling_is_one_s_own(house: House, nina: Pers
     assert [line["data"]["user"]["name"] for line in bob.take()] == ["NINA"]
 
 
+def test_one_s_own_name_in_another_spelling_may_look_like_somebody_s(house: House) -> None:
+    il, ll = Script(house, "il"), Script(house, "ll")
+    with pytest.raises(ChatError, match=r"The name Il looks like ll, who is here\. Il2 is free\."):
+        il.ask("nick", name="Il")
+    for person in (ll, il):
+        person.ask("logout")
+    assert len(house.hub.users) == 0
+
+
+def test_a_suggestion_is_free_for_the_server_and_for_the_eye(house: House) -> None:
+    for name in ("il", "Il2", "ll3"):
+        Script(house, name)
+    with pytest.raises(ChatError, match="il3 is free"):
+        Script(house).ask("login", name="il")
+    with pytest.raises(ChatError, match="Il4 is free"):
+        Script(house).ask("login", name="Il")
+
+
 def test_absence_is_told_and_shown(house: House, nina: Person, bob: Script) -> None:
     _do(nina, "away", "/away at\tlunch", text="at\tlunch")
     assert [line["data"] for line in bob.take()] == [
@@ -92,7 +110,7 @@ def test_absence_is_told_and_shown(house: House, nina: Person, bob: Script) -> N
     bob.ask("away", text="too")
     bob.ask("away")
     if isinstance(nina, Terminal):
-        assert nina.take() == ["bob is away: too.", "bob is back."]
+        assert nina.take() == ["bob is away: too", "bob is back."]
     nina.take()
     _do(nina, "away", "/away")
     assert bob.take()[-1]["data"] == {"room": "lobby", "user": {"name": "nina"}}
@@ -104,7 +122,7 @@ def test_who_somebody_is_never_tells_an_address(house: House, nina: Person, bob:
     if isinstance(nina, Terminal):
         nina.type("/whois bob")
         (line,) = nina.take()
-        assert line.startswith("bob is a guest, here since 22:13 UTC on Tuesday 14 November 2023, in lobby, tea.")
+        assert line.startswith("bob is a guest, here since 22:13 UTC on Tuesday 14 November 2023, in lobby and tea.")
     else:
         assert nina.ask("whois", user="bob") == {
             "user": {"name": "bob"},
@@ -186,7 +204,7 @@ def test_a_failing_store_changes_no_topic(house: House, nina: Person, bob: Scrip
 def test_reply_goes_to_who_wrote_last(house: House, bob: Script) -> None:
     ada = Terminal(house, "ada")
     ada.type("/reply hello?")
-    assert ada.take() == ["There is nobody to answer: nobody has written to you yet."]
+    assert ada.take() == ["There is nobody to answer: nobody has written to you yet. Type /users to see who is here."]
     bob.tell("ada", "psst")
     house.settle()
     ada.take()
@@ -210,7 +228,9 @@ def test_switching_changes_where_one_speaks(house: House, bob: Script) -> None:
     ada.type("hello")
     assert bob.heard() == ["ada in lobby: hello"]
     ada.type("/switch nowhere")
-    assert ada.take()[-1] == "There is no room called nowhere."
+    assert ada.take()[-1] == (
+        "There is no room called nowhere. Type /rooms to see those there are, or /join nowhere to create it."
+    )
 
 
 def test_in_a_large_room_those_who_come_and_go_are_counted() -> None:
@@ -274,7 +294,7 @@ def test_who_came_is_told_before_what_they_say_and_before_any_answer() -> None:
     eve.enter("lobby")
     assert bob.saw() == []
     nina.type("/who")
-    assert nina.take() == ["eve joined lobby.", "3 people are in lobby: nina, bob, eve."]
+    assert nina.take() == ["eve joined lobby.", "3 people are in lobby: nina, bob and eve."]
     bob.ask("leave", room="lobby")
     assert bob.saw() == ["eve joined lobby"]
     house.hub.tick()

@@ -172,7 +172,7 @@ class Connection(LineReceiver, TimeoutMixin):
                 self._listener.heard(msgspec.json.decode(line.data, type=event))
             return
         if line.id not in self._asked:  # a refusal of what could not be read: nobody would hear of it
-            self._cut(f"The server says: {clean(str(line.error.get('message')) if line.error else line.status)}")
+            self._cut(f"The server says: {clean(_refusal(line.error or {}).text)}")
             return
         command, answered = self._asked[line.id]
         if line.error is not None:

@@ -176,4 +176,5 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
             chat.audience.send(session, Refocused(session.current.label if session.current else UNSET))
     room.members.clear()
     chat.rooms.remove(room)
+    chat.gone[room.id] = room.label
     chat.tails.forget(room.id)

@@ -39,6 +39,8 @@ class Chat:
     rooms: Rooms = field(default_factory=Rooms)
     # Rooms whose creation is under way: all who want one of them ask for the same record.
     opening: dict[Key, RoomRecord] = field(default_factory=dict)
+    # The labels of rooms that the last batch has deleted: what it took before that is answered after it.
+    gone: dict[RoomId, str] = field(default_factory=dict)
     closing: bool = False
     # Rooms in which somebody has come or gone since the last tick.
     stirred: dict[RoomId, Room] = field(default_factory=dict)

@@ -100,6 +100,7 @@ class Hub:
         What was refused has changed nothing.
         """
         said: dict[RoomId, list[Entry]] = {}
+        self._chat.gone.clear()
         for change in changes:
             if type(change) is Entry:
                 room = change.draft.room

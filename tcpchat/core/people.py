@@ -91,7 +91,7 @@ def unignore(chat: Chat, session: Session, command: Unignore, supply: Supply | N
     }
     if len(kept) == len(session.ignores):
         shown = command.user[:64]
-        raise ChatError(Code.NO_SUCH_USER, f"You don't ignore anybody called {shown}.", user=shown)
+        raise ChatError(Code.NO_SUCH_USER, f"You don't ignore anybody called {shown}.", name=shown)
     return _set_ignores(chat, session, kept)
 
 

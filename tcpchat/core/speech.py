@@ -135,7 +135,7 @@ def _accepted(chat: Chat, supply: Supply) -> Accepted:
         raise supply
     assert isinstance(supply, Entry)
     log = chat.rooms.log(supply.draft.room)
-    label = log.label if log else direct_label(supply.draft.room)
+    label = log.label if log else chat.gone.get(supply.draft.room) or direct_label(supply.draft.room)
     return Accepted(label, supply.seq, supply.draft.at)
 
 

@@ -42,6 +42,11 @@ class Users:
         """Return the person whose name can't be told from ``name`` by the eye."""
         return self._looks.get(skeleton(name))
 
+    def holder(self, name: str, besides: Person | None = None) -> Person | None:
+        """Return who keeps others but ``besides`` from taking ``name``: the two comparisons may find two people."""
+        found = (self.get(name), self.alike(name))
+        return next((person for person in found if person is not None and person is not besides), None)
+
     def by_id(self, person: PersonId | None) -> Person | None:
         """Return the person with this id, if still here."""
         return None if person is None else self._ids.get(person)
@@ -61,13 +66,13 @@ class Users:
 
 def check_free(users: Users, name: str, person: Person | None, limits: Limits) -> None:
     """Raise ``name-taken``, with a name that is free, if somebody other than ``person`` holds ``name``."""
-    holder = users.get(name) or users.alike(name)
-    if holder is None or holder is person:
+    holder = users.holder(name, person)
+    if holder is None:
         return
-    free = next((other for other in _variants(name, limits) if users.alike(other) is None), None)
+    free = next((other for other in _variants(name, limits) if users.holder(other) is None), None)
     advice = f"{free} is free." if free else "Please choose another one."
     facts = {"name": name} | ({"suggestion": free} if free else {})
-    taken = "is in use" if users.get(name) else f"looks like {holder.name}, who is here"
+    taken = "is in use" if holder is users.get(name) else f"looks like {holder.name}, who is here"
     raise ChatError(Code.NAME_TAKEN, f"The name {name} {taken}. {advice}", **facts)
 
 

@@ -9,6 +9,9 @@ from typing import Any
 from twisted.protocols.basic import LineReceiver
 
 
+_BLANK = (b"", b"\r")
+
+
 class LineSplitter(LineReceiver):
     """A LineReceiver whose lines end in LF or CRLF.
 
@@ -74,4 +77,4 @@ class LineSplitter(LineReceiver):
 
 
 def _without_repeated_blanks(lines: list[bytes]) -> list[bytes]:
-    return [line for before, line in pairwise([b"-", *lines]) if line.strip(b"\r") or before.strip(b"\r")]
+    return [line for before, line in pairwise([b"-", *lines]) if line not in _BLANK or before not in _BLANK]

@@ -60,6 +60,7 @@ _NAMES_SHOWN = 30
 # Of those who came and went together.
 _MOVES_SHOWN = 5
 _WORD_CHARACTERS = 32
+_LOGGING = "What is said here is logged, and shown to those who come later."
 _ENTER = "Type /join lobby to enter one, or /rooms to see them."
 
 
@@ -79,7 +80,8 @@ def greeting_lines(greeting: Greeting) -> list[str]:
 
 def help_lines(topic: str) -> list[str]:
     """Return the commands by their groups, those of one group, or one of them."""
-    row = WORDS.get(topic.lower()) or WORDS.get(f"/{topic.lower()}")
+    words = (f"{mark}{topic.lower()}" for mark in ("", "/", ":"))
+    row = next((WORDS[word] for word in words if word in WORDS), None)
     if row is not None:
         others = f" Also: {', '.join(row.words[1:])}." if row.words[1:] else ""
         return [f"{row.usage}: {row.summary}{others}", f"For example: {row.example}"]
@@ -100,16 +102,15 @@ def help_lines(topic: str) -> list[str]:
 
 def no_command(word: str, meant: str | None) -> str:
     """Return what somebody is told who has typed a command that isn't one; ``meant`` may be what it should be."""
-    return f"There is no command {word}. " + (
-        f"Did you mean {meant}?" if meant else "Type /help to see those there are."
-    )
+    advice = f"Did you mean {meant}?" if meant else "Type /help to see those there are."
+    return f"There is no command {word}. {advice}"
 
 
 def phrase_error(error: ChatError) -> str:
     """Return a refusal, with what one can do next where that isn't said already."""
     room = error.facts.get("room", "ROOM")
     advice = {
-        Code.NO_SUCH_USER: "Type /users to see who is here.",
+        Code.NO_SUCH_USER: "Type /users to see who is here." if "user" in error.facts else "",
         Code.NO_SUCH_ROOM: f"Type /rooms to see those there are, or /join {room} to create it.",
         Code.NOT_IN_ROOM: f"Type /join {room} to enter it." if "room" in error.facts else _ENTER,
         Code.ROOM_EXISTS: f"Type /join {room} to enter it.",
@@ -167,7 +168,7 @@ def _phrase(event: Event, view: View, *, current: bool) -> str:
             where = _where(room, current=current)
             return f"{user.name} is away{where}: {text}" if text else f"{user.name} is back{where}."
         case TopicChanged(room, _, _, name, text):
-            return f"{name} set the topic of {room}: {text}" if text else f"{name} took the topic of {room} away."
+            return _topic(name, room, text) + ("" if text else ".")
         case RoomDeleted(room):
             return f"The room {room} was deleted."
         case Refocused(room):
@@ -188,11 +189,7 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
             hello = f"Hello, {user.name}. Type /help to see what you can do."
             if isinstance(lobby, ChatError):
                 return [hello, phrase_error(lobby)]
-            return [
-                hello,
-                "What is said here is logged, and shown to those who come later.",
-                *_joined(lobby, user.name, view),
-            ]
+            return [hello, _LOGGING, *_joined(lobby, user.name, view)]
         case JoinedRoom():
             return _joined(answer, me, view)
         case LeftRoom(room, _, current):
@@ -269,6 +266,10 @@ def _profile(answer: Profile, view: View) -> str:
     return f"{answer.user.name} is a guest, here since {since}, {rooms}.{away}"
 
 
+def _topic(name: str, room: str, text: str) -> str:
+    return f"{name} set the topic of {room}: {text}" if text else f"{name} took the topic of {room} away"
+
+
 def _where(room: str, *, current: bool) -> str:
     return "" if current else f" (in {room})"
 
@@ -285,11 +286,7 @@ def _speech(message: Message, *, current: bool, suffix: str = "") -> str:
         speaker, hearer = (name, "you") if message.with_ == name else ("you", message.with_)
         line = f"{speaker} to {hearer}: {text}"
     elif message.kind == "topic":
-        line = (
-            f"{name} set the topic of {message.room}: {text}"
-            if text
-            else f"{name} took the topic of {message.room} away"
-        )
+        line = _topic(name, message.room, text)
     elif message.kind == "action":
         line = f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
     else:

@@ -70,8 +70,8 @@ def test_without_a_name_it_is_asked_for_and_nobody_is_called_before(house: House
         "This is tcpchat 0.0.1. Nobody else is here.",
         "Be kind.",
         "Hello, tina. Type /help to see what you can do.",
-        "You are in lobby, alone.",
         "What is said here is logged, and shown to those who come later.",
+        "You are in lobby, alone.",
     ]
 
 
@@ -110,7 +110,7 @@ def test_speech_and_commands_are_those_of_the_text_wire(house: House) -> None:
         "you to bob: psst",
     ]
     assert lines[5:] == [
-        "2 people are in lobby: bob, tina.",
+        "2 people are in lobby: bob and tina.",
         "The room cake is there now. Type /join cake to enter it.",
         "You left lobby. You are speaking in tea now.",
         "tina: hm",

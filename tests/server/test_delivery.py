@@ -442,7 +442,7 @@ class TextWitness(Witness):
     _MOVES = re.compile(rf"{_MOVE}(?:, {_MOVE})*\.")
     _JOINED = re.compile(r"You are in (\w+), (?:with (.*)|alone)\.")
     _DELETED = re.compile(r"The room (\w+) was deleted\.")
-    _FOCUS = re.compile(r"(?:You left (\w+)\. )?You are (?:speaking in (\w+) now|in no room now)\.")
+    _FOCUS = re.compile(r"(?:You left (\w+)\. )?You are (?:speaking in (\w+) now|in no room now)\..*")
 
     def __init__(self, house: BusyHouse, name: str) -> None:
         super().__init__(house, name)
@@ -481,7 +481,7 @@ class TextWitness(Witness):
                 if logged := self._LOGGED.fullmatch(following.popleft()):
                     assert logged[1] == found[1]
                     seqs.append(int(logged[2]))
-            company = {self.name, *(found[2].split(", ") if found[2] else ())}
+            company = {self.name, *(re.split(", | and ", found[2]) if found[2] else ())}
             self.come(found[1], company, seqs, seqs[-1] if seqs else 0)
         elif found := self._LOGGED.fullmatch(line):
             assert int(found[2]) < self.numbers.get(found[1], 1_000_000)

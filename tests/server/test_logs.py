@@ -298,4 +298,4 @@ def test_a_connection_s_end_in_json_has_its_facts() -> None:
     (line,) = [json.loads(format_json(event)) for event in seen]
     assert line["system"] == "protocol"
     assert (line["address"], line["speaker"], line["seconds"]) == ("192.0.2.1", "silent", 120.0)
-    assert line["reason"] == "You took too long to log in."
+    assert line["reason"] == "It took too long to log in. Please connect again."

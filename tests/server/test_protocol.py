@@ -181,7 +181,7 @@ def test_there_is_a_time_to_log_in(house: House) -> None:
     house.clock.advance(119)
     terminal.take()
     house.clock.advance(2)
-    assert terminal.take() == ["You took too long to log in."]
+    assert terminal.take() == ["It took too long to log in. Please connect again."]
     assert terminal.transport.write_closed
     logged_in = Terminal(house, "nina")
     house.clock.advance(10_000)
@@ -189,7 +189,10 @@ def test_there_is_a_time_to_log_in(house: House) -> None:
     out = Script(house, "bob")
     out.ask("logout")
     house.clock.advance(121)
-    assert out.take()[-1] == {"op": "notice", "data": {"text": "You took too long to log in.", "code": "login-timeout"}}
+    assert out.take()[-1] == {
+        "op": "notice",
+        "data": {"text": "It took too long to log in. Please connect again.", "code": "login-timeout"},
+    }
 
 
 def test_little_can_be_sent_before_logging_in(house: House) -> None:

@@ -173,7 +173,6 @@ def test_joining_shows_who_is_here_and_what_was_said(codec: TextCodec) -> None:
     assert lines_of(codec, Join("tea"), answer) == [
         "You are in tea, with bob.",
         "The topic is: leaves",
-        "What is said here is logged, and shown to those who come later.",
         "This was said before, on Tuesday 14 November 2023, times in UTC:",
         "bob: hi (22:13, tea:7)",
         "* bob waves (22:13, tea:8)",
@@ -183,9 +182,11 @@ def test_joining_shows_who_is_here_and_what_was_said(codec: TextCodec) -> None:
 def test_lists_are_sentences(codec: TextCodec) -> None:
     rooms = RoomList([RoomSummary("tea", "leaves", 1, 2), RoomSummary("lobby", "", 0, 1)])
     assert lines_of(codec, ListRooms(), rooms) == [
-        "tea: 1 person, 2 entries. leaves",
-        "lobby: 0 people, 1 entry",
+        "2 rooms:",
+        "Room tea: 1 person, 2 entries. The topic is: leaves",
+        "Room lobby: 0 people, 1 entry.",
     ]
+    assert lines_of(codec, ListRooms("x"), RoomList([])) == ["No room is called so, and no topic says so."]
     assert lines_of(codec, ListUsers(), UserList([User("nina")])) == ["One person is here: nina."]
     many = UserList([User(f"p{number}") for number in range(40)])
     assert lines_of(codec, ListUsers(), many)[0].endswith("p29 and 10 more.")
