@@ -216,7 +216,9 @@ def test_reply_goes_to_who_wrote_last(house: House, bob: Script) -> None:
     bob.ask("logout")
     ada.take()
     ada.type("/reply hello?")
-    assert ada.take() == ["There is nobody to answer: who wrote to you last is not here any more."]
+    assert ada.take() == [
+        "There is nobody to answer: who wrote to you last is not here any more. Type /users to see who is here."
+    ]
 
 
 def test_switching_changes_where_one_speaks(house: House, bob: Script) -> None:

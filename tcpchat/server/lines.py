@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.protocols.basic import LineReceiver
 
-
 _BLANK = (b"", b"\r")
 
 

@@ -80,8 +80,8 @@ def greeting_lines(greeting: Greeting) -> list[str]:
 
 def help_lines(topic: str) -> list[str]:
     """Return the commands by their groups, those of one group, or one of them."""
-    words = (f"{mark}{topic.lower()}" for mark in ("", "/", ":"))
-    row = next((WORDS[word] for word in words if word in WORDS), None)
+    named = (f"{mark}{topic.lower()}" for mark in ("", "/", ":"))
+    row = next((WORDS[word] for word in named if word in WORDS), None)
     if row is not None:
         others = f" Also: {', '.join(row.words[1:])}." if row.words[1:] else ""
         return [f"{row.usage}: {row.summary}{others}", f"For example: {row.example}"]

@@ -100,10 +100,12 @@ class _Meeting:
     def came(self, *, in_order: bool) -> list[Any]:
         """Return all that came of it: what the peer reads, what the others do, the log, and who is still there.
 
-        What is committed in one batch decides in which order two rooms speak, and answers to them.
+        What is committed in one batch decides in which order two rooms speak, and answers to them; and whoever comes
+        and goes in one moment is one line for a person.
         """
+        seen = [line for line in self.eve.transport.take().splitlines() if not _MOVES.match(line)]
         answers, negotiation = _sorted_out(self.peer.take())
-        read = [answers, *(wire.take().splitlines() for wire in (self.bob.transport, self.eve.transport))]
+        read = [answers, self.bob.transport.take().splitlines(), seen]
         logs = [
             [(e.seq, e.draft.name, e.draft.kind, e.draft.text) for e in log] for log in self.house.store.logs.values()
         ]
@@ -111,6 +113,7 @@ class _Meeting:
         return [read if in_order else list(map(sorted, read)), negotiation, sorted(logs), rooms, self.peer.closed]
 
 
+_MOVES = re.compile(rb"[^:]* (?:joined|left|came to) lobby\b")
 _NEGOTIATION = re.compile(rb"\xff\xfa[^\xff]*\xff\xf0|\xff[\xfb-\xfe].", re.DOTALL)
 
 
