@@ -324,3 +324,24 @@ def test_a_day_begins_for_each_by_the_own_clock() -> None:
     house.hub.tick()
     house.settle()
     assert nina.take() == [day]
+
+
+def test_whom_one_ignores_is_listed_by_the_present_name(house: House, bob: Script) -> None:
+    ada = Script(house, "ada")
+    ada.ask("ignore", user="bob")
+    bob.ask("nick", name="robert")
+    other = Script(house, "bob")
+    assert ada.ask("ignored")["users"] == ["robert"]
+    with pytest.raises(ChatError, match="You don't ignore anybody called bob"):
+        ada.ask("unignore", user="bob")
+    other.ask("logout")
+    bob.ask("logout")
+    assert ada.ask("ignored")["users"] == ["bob"]
+    assert ada.ask("unignore", user="BOB")["users"] == []
+
+
+def test_a_topic_that_is_so_already_is_no_entry(house: House, bob: Script) -> None:
+    assert bob.ask("topic", room="lobby", text="-") == {"room": "lobby", "text": ""}
+    assert "seq" in bob.ask("topic", room="lobby", text="leaves")
+    assert bob.ask("topic", room="lobby", text="leaves") == {"room": "lobby", "text": "leaves"}
+    assert len(house.store.logs[house.hub.rooms.get("lobby").id]) == 1  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
@@ -11,7 +12,7 @@ from tcpchat.client.connection import Connection
 from tcpchat.client.parts import Manner
 from tcpchat.client.rooms import Rooms
 from tcpchat.core.answers import Arrived, Greeting, HistoryPage, JoinedRoom, LoggedIn
-from tcpchat.core.commands import Hello, History, Join, Login
+from tcpchat.core.commands import Command, GoAway, Hello, History, Ignore, Join, Login
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.phrases import greeting_lines, phrase_answer
 from tcpchat.wire.view import View
@@ -68,6 +69,14 @@ async def log_in_again(connection: Connection, name: str, clock: IReactorTime, s
         show([f"The name {name} is in use. Trying again in {NAME_SECONDS} s."])
         await deferLater(clock, NAME_SECONDS)
     show(["You are connected again."])
+
+
+async def set_again(connection: Connection, away: str, ignored: Iterable[str]) -> None:
+    """Be away and ignore people as before; who has gone can't be ignored, and need not."""
+    wanted: list[Command] = [GoAway(away)] if away else []
+    for command in wanted + [Ignore(user) for user in ignored]:
+        with suppress(ChatError):
+            await connection.ask(command)
 
 
 async def catch_up(connection: Connection, rooms: Rooms, room: str, view: View, show: Show) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import msgspec
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.protocols.basic import LineReceiver
 from twisted.protocols.policies import TimeoutMixin
@@ -179,7 +180,7 @@ class Connection(LineReceiver, TimeoutMixin):
             del self._asked[line.id]
             answered.errback(_refusal(line.error))
         else:
-            answer = msgspec.json.decode(line.data, type=_answer_to(command))
+            answer = msgspec.json.decode(line.data, type=_answer_to(command, line.data))
             del self._asked[line.id]
             answered.callback(answer)
 
@@ -197,12 +198,18 @@ def _refusal(error: dict[str, Any]) -> ChatError:
     return ChatError(Code(code) if code in set(Code) else Code.INTERNAL, str(text), **facts)
 
 
-def _answer_to(command: Command) -> type[Answer]:
-    if isinstance(command, commands.Topic) and command.text is None:
+def _answer_to(command: Command, data: msgspec.Raw) -> type[Answer]:
+    if isinstance(command, commands.Topic) and b'"seq":' not in bytes(data):  # it was asked for, or is so already
         return answers.TopicText
     return ANSWERS.get(type(command), answers.Done)
 
 
 def reason_of(failure: Failure) -> str:
     """Return in one line why a connection failed or ended."""
+    if failure.check(Refused):
+        return "nobody answers there."
+    if failure.check(ConnectionDone):
+        return "the server has closed it."
+    if type(failure.value) is ConnectionLost and not str(failure.value).startswith("[("):
+        return "it broke."
     return clean(failure.getErrorMessage()) or type(failure.value).__name__

@@ -11,12 +11,12 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from tcpchat.client.arrival import arrive, catch_up, log_in_again
+from tcpchat.client.arrival import arrive, catch_up, log_in_again, set_again
 from tcpchat.client.connection import Connection
 from tcpchat.client.parts import Caller, Manner, Screen
 from tcpchat.client.rooms import Rooms
 from tcpchat.core import commands
-from tcpchat.core.answers import Answer, Completions, Goodbye, JoinedRoom, LeftRoom, Named, Switched
+from tcpchat.core.answers import Answer, Away, Completions, Goodbye, Ignored, JoinedRoom, LeftRoom, Named, Switched
 from tcpchat.core.commands import Arrive, Command, Quit
 from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Refocused, RoomDeleted, TopicChanged
 from tcpchat.core.text import clean
@@ -30,7 +30,14 @@ _UNANSWERED = 200
 # The time the server has to say goodbye to who presses Ctrl-C.
 _INTERRUPT_SECONDS = 1.0
 # What a pipe asks in order to read the answer.
-_QUESTIONS = (commands.ListRooms, commands.ListUsers, commands.ListMembers, commands.History, commands.Ping)
+_QUESTIONS = (
+    commands.ListRooms,
+    commands.ListUsers,
+    commands.ListMembers,
+    commands.History,
+    commands.Ping,
+    commands.WhoIs,
+)
 
 
 class Shell:
@@ -49,6 +56,9 @@ class Shell:
         self._view = manner.view
         # The day of what was shown last. Who came and went, to be shown together.
         self._day = ""
+        # What the server forgets with the login: why we are away, and whom we don't read.
+        self._away = ""
+        self._ignored: list[str] = []
         self._moves: list[MemberJoined | MemberLeft] = []
         # The connection, and whether we are logged in on it and in our rooms; whether there was one in the past.
         self._connection: Connection | None = None
@@ -76,6 +86,7 @@ class Shell:
         """Take one line."""
         self._line += 1
         if self._ending:
+            self._refuse_late()
             return
         try:
             asked = understand(line.decode(), named=bool(self._name))
@@ -85,6 +96,12 @@ class Shell:
             self._refuse(ChatError(Code.BAD_UTF8, "That line was not UTF-8: it was not sent."))
         except ChatError as error:
             self._refuse(error)
+
+    def _refuse_late(self) -> None:
+        """A pipe has more to say after it has said goodbye: tell so, once."""
+        if not self._failed and not self._manner.interactive:
+            self._screen.complain(f"Line {self._line} and what follows it were not sent: /quit comes before.")
+            self._failed = True
 
     def too_long(self, size: int) -> None:
         """A line of more than ``size`` bytes was skipped."""
@@ -184,6 +201,7 @@ class Shell:
 
     async def _return(self, connection: Connection) -> None:
         await log_in_again(connection, self._name, self._clock, self._show)
+        await set_again(connection, self._away, self._ignored)
         for room in self._rooms.returning():
             try:
                 await catch_up(connection, self._rooms, room, self._view, self._show)
@@ -256,6 +274,10 @@ class Shell:
                 self._rooms.current = room
             case Named(user):
                 self._name = user.name
+            case Away(text):
+                self._away = text or ""
+            case Ignored(users):
+                self._ignored = users
             case Goodbye():
                 self._parted = True
         self._show(phrase_answer(command, answer, self._name, self._view), asked=isinstance(command, _QUESTIONS))

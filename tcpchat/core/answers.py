@@ -156,7 +156,7 @@ class Completions(Answer, frozen=True):
 
 
 class Ignored(Answer, frozen=True):
-    """Whom one doesn't read, by the names that they had when that began."""
+    """Whom one doesn't read, by their present names; those who have gone, by the names they had."""
 
     users: list[str]
 

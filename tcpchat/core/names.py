@@ -19,7 +19,9 @@ HERE = "."
 """In the place of a room's name: the room the session is speaking in. Never a name itself."""
 
 # They would read as words of the program.
-RESERVED = frozenset({"admin", "everyone", "nobody", "root", "server", "system", "tcpchat", "you"})
+RESERVED = frozenset(
+    {"admin", "everybody", "everyone", "me", "nobody", "none", "root", "server", "system", "tcpchat", "you"}
+)
 
 # What PRECIS has against a character, by the names that its library gives the rules of RFC 8264 and RFC 5893.
 _RULES = {
@@ -125,7 +127,7 @@ def check_color(color: str | None) -> str | None:
     if color is None or _COLOR.fullmatch(color):
         return color
     raise ChatError(
-        Code.BAD_FIELD, "color must look like #3a7bd5 or be one lower-case word such as teal.", field="color"
+        Code.BAD_FIELD, "A colour is one word in small letters, such as teal, or looks like #3a7bd5.", field="color"
     )
 
 

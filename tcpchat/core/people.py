@@ -9,7 +9,7 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.commands import GoAway, Ignore, ListIgnored, Recolor, Rename, Unignore, WhoIs
 from tcpchat.core.entries import NOBODY, PersonId
 from tcpchat.core.events import AwayChanged, ColorChanged, Event, Renamed
-from tcpchat.core.names import check_color, check_person_name
+from tcpchat.core.names import check_color, check_person_name, fold
 from tcpchat.core.requests import Supply
 from tcpchat.core.speech import check_text
 from tcpchat.core.state import Person, Room, Session
@@ -82,14 +82,13 @@ def ignore(chat: Chat, session: Session, command: Ignore, supply: Supply | None)
 
 
 def unignore(chat: Chat, session: Session, command: Unignore, supply: Supply | None) -> Ignored:
-    """Read somebody again, by the name held now or when the ignoring began."""
-    person = chat.users.get(command.user)
-    kept = {
-        ident: name
-        for ident, name in session.ignores.items()
-        if (person is None or ident != person.id) and name.casefold() != command.user.strip().casefold()
-    }
-    if len(kept) == len(session.ignores):
+    """Read somebody again, by the present name; by the one held when the ignoring began if nobody has that now."""
+    key = fold(command.user)
+    meant = {ident for ident, name in session.ignores.items() if fold(_name(chat, ident, name)) == key}
+    if not meant and chat.users.get(command.user) is None:
+        meant = {ident for ident, name in session.ignores.items() if fold(name) == key}
+    kept = {ident: name for ident, name in session.ignores.items() if ident not in meant}
+    if not meant:
         shown = command.user[:64]
         raise ChatError(Code.NO_SUCH_USER, f"You don't ignore anybody called {shown}.", name=shown)
     return _set_ignores(chat, session, kept)
@@ -97,14 +96,24 @@ def unignore(chat: Chat, session: Session, command: Unignore, supply: Supply | N
 
 def ignored(chat: Chat, session: Session, command: ListIgnored, supply: Supply | None) -> Ignored:
     """List those whom one doesn't read."""
-    return Ignored(list(session.ignores.values()))
+    return _ignored(chat, session)
 
 
 def _set_ignores(chat: Chat, session: Session, ignores: dict[PersonId, str]) -> Ignored:
     chat.audience.catch_up(session)  # what is pending was said before
     session.ignores = ignores
     chat.audience.refilter(session)
-    return Ignored(list(ignores.values()))
+    return _ignored(chat, session)
+
+
+def _ignored(chat: Chat, session: Session) -> Ignored:
+    return Ignored([_name(chat, ident, name) for ident, name in session.ignores.items()])
+
+
+def _name(chat: Chat, ident: PersonId, remembered: str) -> str:
+    """Return what somebody is called now; who has gone is remembered by the old name."""
+    person = chat.users.by_id(ident)
+    return remembered if person is None else person.name
 
 
 def _find(chat: Chat, name: str) -> Person:

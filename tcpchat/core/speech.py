@@ -89,6 +89,8 @@ def topic(chat: Chat, session: Session, command: Topic, supply: Supply | None) -
         )
     person = chat.person(session)
     text = "" if text == "-" else text
+    if text == room.topic:
+        return TopicText(room.label, text)
     return Append(Draft(room.id, chat.now(), person.id, person.name, person.color, Kind.TOPIC, text))
 
 

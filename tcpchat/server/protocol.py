@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -138,7 +138,7 @@ class ChatProtocol(LineSplitter):
         self._lost = True
         clean = bool(reason.check(ConnectionDone))
         if not clean and not self._outbox.finished:
-            self._reason = reason.getErrorMessage()
+            self._reason = "the connection broke" if reason.check(ConnectionLost) else reason.getErrorMessage()
         self._outbox.lost()
         # No more than it could have sent at once if it had stayed: whoever has gone is slowed by nothing.
         if self._pace is not None and self.line_mode:

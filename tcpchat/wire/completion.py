@@ -33,4 +33,4 @@ def complete(line: str) -> list[str] | Complete:
     place = len([one for one in before if one])
     if row is not None and place < len(row.parameters) and (kind := _KINDS.get(row.parameters[place].name)):
         return Complete(kind, begun)
-    raise ChatError(Code.BAD_FIELD, "What comes there is for you to say: a Tab completes commands, rooms and people.")
+    raise ChatError(Code.BAD_FIELD, "There is nothing to complete there: a Tab completes commands, rooms and people.")

@@ -18,7 +18,7 @@ from tcpchat.wire.phrases import NAME_QUESTION, Words, help_lines, no_command
 from tcpchat.wire.table import WORDS, Row, nearest
 from tcpchat.wire.view import Adjust, parse_offset
 
-_NUMBER = re.compile(r"[1-9][0-9]{0,5}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 
 
 def understand(line: str, *, named: bool) -> Command | Answer | Adjust | None:
@@ -57,7 +57,7 @@ def _keep_local(command: Command) -> Command | Answer | Adjust:
         case Color("on" | "off" as word):
             return Adjust(colors=word == "on")
         case Color(word):
-            return Recolor(None if word == "none" else word)
+            return Recolor(None if word.lower() == "none" else word.lower())
     return command
 
 
@@ -77,12 +77,17 @@ def _build(row: Row, word: str, rest: str) -> Command:
             if parameter.default is None:
                 raise _misused(row, f"{parameter.name} is missing", usage, parameter.field)
             value = parameter.default
+        if parameter.name == "USER":  # as one calls somebody in speech; no name ends so
+            value = value.rstrip(",:")
         if parameter.number and not _NUMBER.fullmatch(value):
-            raise _misused(row, f"{parameter.name} is a number from 1 to 999999", usage, parameter.field)
+            raise _misused(row, f"{parameter.name} is a number, 1 or more", usage, parameter.field)
         fields[parameter.field] = int(value) if parameter.number else value
     if rest:
         raise _misused(row, f"There is too much after {word}", usage, "")
-    return msgspec.convert(fields, row.command)
+    try:
+        return msgspec.convert(fields, row.command)
+    except msgspec.ValidationError:
+        raise _misused(row, "That number is too large", usage, "") from None
 
 
 def _misused(row: Row, complaint: str, usage: str, field: str) -> ChatError:

@@ -34,7 +34,7 @@ from tcpchat.core.answers import (
     TopicText,
     UserList,
 )
-from tcpchat.core.commands import Create, History, Ping, Rename, Unignore
+from tcpchat.core.commands import Create, History, Ignore, Ping, Recolor, Rename, Unignore
 from tcpchat.core.events import (
     AwayChanged,
     Crowd,
@@ -96,7 +96,8 @@ def help_lines(topic: str) -> list[str]:
     return [
         *lines,
         "For what they do, type /help and one of these words, as in /help join or /help rooms.",
-        "To say something that begins with a slash, type the slash twice.",
+        "To say something that begins with a slash, type the slash twice. A Tab and Enter after the beginning of a "
+        "command show how it may go on.",
     ]
 
 
@@ -164,9 +165,8 @@ def _phrase(event: Event, view: View, *, current: bool) -> str:
             return f"In {room} {' and '.join(filter(None, moves))}; {people} are there."
         case Renamed(room, old, user):
             return f"{old} is called {user.name} now{_where(room, current=current)}."
-        case AwayChanged(room, user, text):
-            where = _where(room, current=current)
-            return f"{user.name} is away{where}: {text}" if text else f"{user.name} is back{where}."
+        case AwayChanged(_, user, text) if current:  # elsewhere too, but once is enough
+            return f"{user.name} is away: {text}" if text else f"{user.name} is back."
         case TopicChanged(room, _, _, name, text):
             return _topic(name, room, text) + ("" if text else ".")
         case RoomDeleted(room):
@@ -207,16 +207,16 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
         case HistoryPage(room, entries):
             if not entries:
                 return [f"Nothing has been said in {room} yet."]
-            older = []
-            if isinstance(asked, History) and answer.more and asked.after is None and asked.around is None:
-                older = [f"For what was said before, type /history {asked.limit} {entries[0].seq}"]
-            return [*_log(entries, view), *older]
+            older = isinstance(asked, History) and answer.more and asked.after is None and asked.around is None
+            return _log(entries, view, older=older)
         case TopicText(room, text):
             return [f"The topic of {room} is: {text}" if text else f"{room} has no topic. Type /topic TEXT to set one."]
         case Switched(room):
             return [_focus(room)]
         case Named(user) if isinstance(asked, Rename):
             return [f"You are called {user.name} now."]
+        case Named(user) if isinstance(asked, Recolor):
+            return [f"Your colour is {user.color} now." if user.color else "You have no colour of your own now."]
         case Away(text):
             return [f"You are away: {text}" if text else "You are back."]
         case Profile():
@@ -224,6 +224,8 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
         case Completions(names, more):
             listed = ", ".join(names) + (" and more" if more else "")
             return [f"It could be: {listed}." if names else "Nothing begins so."]
+        case Ignored() if isinstance(asked, Ignore):
+            return [f"You don't read {asked.user} any more."]
         case Ignored() if isinstance(asked, Unignore):
             return [f"You read {asked.user} again."]
         case Ignored(users):
@@ -242,15 +244,17 @@ def _joined(answer: JoinedRoom, me: str, view: View) -> list[str]:
     lines = [f"You are in {answer.room}, {company}."]
     if answer.topic:
         lines.append(f"The topic is: {answer.topic}")
-    return lines + _log(answer.entries, view)
+    return lines + _log(answer.entries, view, older=answer.more)
 
 
-def _log(entries: list[Message], view: View) -> list[str]:
-    """Return entries of a log as lines, with the day before the first of it."""
+def _log(entries: list[Message], view: View, *, older: bool) -> list[str]:
+    """Return entries of a log as lines, with the day before the first of it; ``older``: there are older ones."""
     lines: list[str] = []
     for day, group in groupby(entries, key=lambda entry: view.day(entry.at)):
         lines.append(f"On {day}:" if lines else f"This was said before, on {day}, times in {view.zone}:")
         lines += [_logged(entry, view) for entry in group]
+    if older and entries:
+        lines.append(f"For what was said before, type /history {len(entries)} {entries[0].seq}")
     return lines
 
 

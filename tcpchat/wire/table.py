@@ -367,11 +367,19 @@ WORDS = {word: row for row in TABLE for word in row.words}
 
 def nearest(word: str) -> str | None:
     """Return the command that somebody may have meant by ``word``, if one is near enough."""
+    if word in _ELSEWHERE:
+        return _ELSEWHERE[word]
     if begun := [known for known in WORDS if len(word) > 1 and known.startswith(word)]:
         return begun[0]
     near = get_close_matches(word[:_LONGEST], WORDS, n=1, cutoff=0.6)
     return near[0] if near else None
 
+
+# What these are called in other chats.
+_ELSEWHERE = {
+    "/?": "/help", "/back": "/away", "/bye": "/quit", "/exit": "/quit", "/list": "/rooms", "/names": "/who",
+    "/part": "/leave", "/query": "/msg", "/t": "/msg", "/tell": "/msg", "/w": "/msg", "/whisper": "/msg",
+}  # fmt: skip
 
 # What is compared takes time that grows with its length.
 _LONGEST = 2 * max(map(len, WORDS))

@@ -17,6 +17,11 @@ from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, phrase_an
 from tcpchat.wire.telnet import Telnet
 from tcpchat.wire.view import Adjust, View
 
+_NOT_UTF8 = (
+    "That line was not UTF-8, so it was not read. Set your terminal to UTF-8. "
+    "Some telnets damage letters, where nc does not."
+)
+
 
 class TextEncoder:
     """Events as lines for all who have the same view; ``current``: the room is the one the reader is speaking in."""
@@ -66,8 +71,7 @@ class TextCodec:
         try:
             asked = understand(edited(line.decode()), named=bool(self._name))
         except UnicodeDecodeError:
-            text = "That line was not UTF-8, so it was not read. Set your terminal to UTF-8 and type it again."
-            return Request(ChatError(Code.BAD_UTF8, text))
+            return Request(ChatError(Code.BAD_UTF8, _NOT_UTF8))
         except ChatError as error:
             return Request(error.detached())
         if asked is None:

@@ -17,7 +17,7 @@ from tcpchat.wire.wrap import wrap
 _QUARTER_MINUTES = QUARTER_MS // 60_000
 _EARLIEST = -12 * 60
 _LATEST = 14 * 60
-_OFFSET = re.compile(r"(?:utc|gmt)?(?:([+-])(\d\d?)(?::?([0-5]\d))?)?", re.IGNORECASE | re.ASCII)
+_OFFSET = re.compile(r"(?:utc|gmt)?(?:([+-]?)(\d\d?)(?::?([0-5]\d))?)?", re.IGNORECASE | re.ASCII)
 _MINUTE_MS = 60_000
 _DAY_MINUTES = 24 * 60
 
@@ -107,7 +107,7 @@ class Adjust(msgspec.Struct, frozen=True):
             return "Names are shown in colours now." if view.colors else "There are no colours now."
         if self.offset is not None:
             return f"Times are shown in {view.zone} now."
-        return f"Times are shown in {view.zone}. To change that, type /timezone +2, or whatever your clock is ahead."
+        return f"Times are shown in {view.zone}. If your clock is two hours ahead of UTC, type /timezone +2"
 
 
 def parse_offset(text: str) -> int:
@@ -120,7 +120,7 @@ def parse_offset(text: str) -> int:
             return offset
     raise ChatError(
         Code.BAD_FIELD,
-        f"{text[:32]} is no distance from UTC: type for example /timezone +2, /timezone -3:30 or /timezone UTC.",
+        f"{text[:32]} is no number of hours: type for example /timezone +2, /timezone -3:30 or /timezone UTC.",
         field="offset",
     )
 

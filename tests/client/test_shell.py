@@ -252,7 +252,7 @@ def test_what_was_under_way_when_the_connection_broke_is_said_to_be_unknown() ->
 def test_the_end_waits_for_every_answer() -> None:
     guest = Guest(Clock(), interactive=False)
     serve(guest)
-    guest.type("one", "/quit", "two")
+    guest.type("one", "/quit")
     guest.shell.end()
     one, leaving = guest.asked()
     assert (one["op"], leaving["op"]) == ("say", "quit")
@@ -388,3 +388,29 @@ def test_colors_are_the_client_s_own_and_no_server_can_do_more(house: House) -> 
     guest.take()
     guest.tell(event("message", **said(2)))
     assert guest.take() == ["bob: word 2"]
+
+
+def test_what_comes_after_goodbye_in_a_pipe_is_said_not_to_be_sent() -> None:
+    guest = Guest(Clock(), interactive=False)
+    serve(guest)
+    guest.type("one", "/quit", "two", "three")
+    one, leaving = guest.asked()
+    guest.tell({"op": "say", "id": one["id"], "status": "ok", "data": {"room": "lobby", "seq": 1, "at": 0}})
+    guest.tell({"op": "quit", "id": leaving["id"], "status": "ok", "data": {}})
+    assert guest.statuses == [1]
+    assert guest.screen.complaints == ["Line 3 and what follows it were not sent: /quit comes before."]
+
+
+def test_who_comes_back_is_away_and_ignores_the_same_people(house: House) -> None:
+    bob = Script(house, "bob")
+    bob.enter("lobby")
+    guest = arrive(house)
+    guest.type("/away at lunch", "/ignore bob")
+    guest.pump(house)
+    guest.lose()
+    bob.say("lobby", "psst")
+    house.settle()
+    guest.take()
+    guest.connect(house)
+    assert guest.take() == ["You are connected again.", "You are speaking in lobby now."]
+    assert bob.ask("whois", user="tina")["away"] == "at lunch"

@@ -79,7 +79,7 @@ def test_colors(color: str | None) -> None:
 
 @pytest.mark.parametrize("color", ["", "red;", "#12345", "Red", "\x1b[31m", "teal\n"])
 def test_what_is_no_color(color: str) -> None:
-    with pytest.raises(ChatError, match="color must look like"):
+    with pytest.raises(ChatError, match="A colour is one word"):
         check_color(color)
 
 

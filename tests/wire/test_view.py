@@ -33,6 +33,7 @@ def answer(codec: TextCodec, line: str, outlet: Outlet = OUTLET) -> str:
     ("text", "minutes"),
     [
         ("+2", 120),
+        ("2", 120),
         ("-3:30", -210),
         ("+05:45", 345),
         ("-0330", -210),
@@ -47,9 +48,9 @@ def test_a_clock_is_so_far_from_utc(text: str, minutes: int) -> None:
     assert parse_offset(text) == minutes
 
 
-@pytest.mark.parametrize("text", ["2", "+15", "-12:15", "+2:07", "Europe/Berlin", "+", "++2", "+2:0", "²", "", "+1:75"])
-def test_what_is_no_distance_from_utc_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(ChatError, match=r"no distance from UTC: type for example /timezone \+2"):
+@pytest.mark.parametrize("text", ["+15", "-12:15", "+2:07", "Europe/Berlin", "+", "++2", "+2:0", "²", "", "+1:75"])
+def test_what_is_no_number_of_hours_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ChatError, match=r"no number of hours: type for example /timezone \+2"):
         parse_offset(text)
 
 
@@ -62,7 +63,7 @@ def test_a_clock_has_a_name(offset: int, zone: str) -> None:
 def test_the_log_is_shown_by_the_person_s_clock_with_its_days() -> None:
     codec = TextCodec()
     outlet = Outlet()
-    assert answer(codec, "/timezone", outlet).startswith("Times are shown in UTC. To change that, type /timezone +2")
+    assert answer(codec, "/timezone", outlet).endswith("If your clock is two hours ahead of UTC, type /timezone +2")
     assert outlet.reformatted == 0
     assert answer(codec, "/timezone +1:30", outlet) == "Times are shown in UTC+1:30 now."
     assert outlet.reformatted == 1
