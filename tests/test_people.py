@@ -100,6 +100,18 @@ def test_a_suggestion_is_free_for_the_server_and_for_the_eye(house: House) -> No
         Script(house).ask("login", name="Il")
 
 
+def test_another_spelling_of_one_s_own_name_may_look_like_somebody_else(
+    house: House, nina: Person, bob: Script
+) -> None:
+    larry, iarry, other = [Script(house, name) for name in ("larry", "iarry", "iarry2")]
+    with pytest.raises(ChatError, match=r"The name Iarry looks like larry, who is here\. Iarry3 is free\."):
+        iarry.ask("nick", name="Iarry")
+    assert iarry.ask("nick", name="iARRY")["user"] == {"name": "iARRY"}
+    for person in (larry, iarry, other):
+        person.ask("logout")
+    assert [user["name"] for user in bob.ask("users")["users"]] == ["nina", "bob"]
+
+
 def test_absence_is_told_and_shown(house: House, nina: Person, bob: Script) -> None:
     _do(nina, "away", "/away at\tlunch", text="at\tlunch")
     assert [line["data"] for line in bob.take()] == [
@@ -303,6 +315,14 @@ def test_who_came_is_told_before_what_they_say_and_before_any_answer() -> None:
     house.settle()
     assert nina.take() == ["bob left lobby."]
     assert eve.saw() == ["bob left lobby"]
+    eve.enter("tea")
+    bob.enter("lobby")
+    bob.tell("nina", "psst")
+    house.settle()
+    assert nina.take() == ["bob joined lobby.", "bob to you: psst"]
+    house.hub.tick()
+    house.settle()
+    assert nina.take() == []
 
 
 def test_a_day_begins_for_each_by_the_own_clock() -> None:

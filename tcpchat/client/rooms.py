@@ -59,6 +59,6 @@ class Rooms:
 
     def returning(self) -> list[str]:
         """Return the rooms in the order to join them again in: the current one last, and from now on it is so."""
-        if self.current:
+        if self.current in self._places:  # a server may name another
             self._places[self.current] = self._places.pop(self.current)
         return list(self._places)

@@ -31,11 +31,14 @@ _UNANSWERED = 200
 _INTERRUPT_SECONDS = 1.0
 # What a pipe asks in order to read the answer.
 _QUESTIONS = (
+    commands.Complete,
+    commands.History,
+    commands.ListIgnored,
+    commands.ListMembers,
     commands.ListRooms,
     commands.ListUsers,
-    commands.ListMembers,
-    commands.History,
     commands.Ping,
+    commands.Topic,
     commands.WhoIs,
 )
 
@@ -203,6 +206,8 @@ class Shell:
         await log_in_again(connection, self._name, self._clock, self._show)
         await set_again(connection, self._away, self._ignored)
         for room in self._rooms.returning():
+            if self._rooms.get(room) is None:  # deleted while we came back to another
+                continue
             try:
                 await catch_up(connection, self._rooms, room, self._view, self._show)
             except ChatError as error:
@@ -344,6 +349,7 @@ class Shell:
     def _finish(self) -> None:
         if not self._finished:
             self._finished = True
+            self._show([])
             self._done(1 if self._failed and not self._manner.interactive else 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tcpchat.core.events import Message, User
+from tcpchat.core.events import Message, Moment, User
 from tcpchat.errors import ChatError
 
 
@@ -144,7 +144,7 @@ class Profile(Answer, frozen=True):
 
     user: User
     rooms: list[str]
-    since: int
+    since: Moment
     away: str | UnsetType = UNSET
 
 

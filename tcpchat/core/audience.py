@@ -44,7 +44,7 @@ class Audience(Protocol):
         """
 
     def send(self, session: Session, event: Event) -> None:
-        """Tell one session, at once."""
+        """Tell one session, at once, but after what was published patiently for it."""
 
     def catch_up(self, session: Session) -> None:
         """Tell one session at once what is pending for it."""

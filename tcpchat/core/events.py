@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 QUARTER_MS = 15 * 60 * 1000
+
+Moment = Annotated[int, msgspec.Meta(ge=0, le=2**47)]
+"""Milliseconds since 1970, UTC. Every calendar can show it: the last one is in the year 6429."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -30,7 +33,7 @@ class Message(Event, frozen=True):
     op: ClassVar[str] = "message"
     room: str
     seq: int
-    at: int
+    at: Moment
     from_: str = msgspec.field(name="from")
     text: str
     kind: str
@@ -96,7 +99,7 @@ class TopicChanged(Event, frozen=True):
     op: ClassVar[str] = "topic"
     room: str
     seq: int
-    at: int
+    at: Moment
     from_: str = msgspec.field(name="from")
     text: str
 

@@ -81,7 +81,8 @@ class Hub:
             raise not_logged_in()
         handler = HANDLERS[type(command)]
         audience = self._chat.audience
-        # No answer overtakes what happened before it. What is said is answered after a flush, unless it is refused.
+        # No answer overtakes what happened before it. What is said is answered after a flush, unless it is refused;
+        # only who came to another room, and is told patiently, may come after that answer.
         if command.pipelined:
             try:
                 return handler(self._chat, session, command, supply)

@@ -18,10 +18,11 @@ LOBBY = "lobby"
 HERE = "."
 """In the place of a room's name: the room the session is speaking in. Never a name itself."""
 
-# They would read as words of the program.
-RESERVED = frozenset(
-    {"admin", "everybody", "everyone", "me", "nobody", "none", "root", "server", "system", "tcpchat", "you"}
-)
+# They would read as words of the program; "and" and "more" in its lists of names.
+RESERVED = frozenset((
+    "admin", "and", "everybody", "everyone", "me", "more", "nobody", "none", "root", "server", "system", "tcpchat",
+    "you",
+))  # fmt: skip
 
 # What PRECIS has against a character, by the names that its library gives the rules of RFC 8264 and RFC 5893.
 _RULES = {
@@ -38,9 +39,11 @@ _COLOR = re.compile(r"#[0-9a-fA-F]{6}|[a-z]{3,20}")
 _RESERVED_LOOKS = frozenset(map(skeleton, RESERVED))
 
 # Letters and marks that nobody can see or that look like punctuation: fillers, joiners and selectors
-# (Default_Ignorable_Code_Point of Unicode), and the modifier letter that looks like a colon.
+# (Default_Ignorable_Code_Point of Unicode, and three more joiners and fillers), and the modifier letter that looks
+# like a colon.
 _UNSEEN = re.compile(
-    "[\u02d0\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u02d0\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2d7f\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001107f\U00016fe4\U000e0100-\U000e01ef]"
 )
 
 # Normalising takes time that grows with the square of the length. A decomposed name may be a few times longer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Protocol
@@ -20,6 +20,11 @@ _log = Logger()
 
 # Writes to connections in one turn of the reactor: about 5 ms.
 _TURN_WRITES = 1_000
+
+
+# A reader that has some of the events already may get so many others encoded for itself, so that who came and went is
+# summed up as for all. More of them are joined from pieces, which all such readers share.
+_SUMMED_EVENTS = 20
 
 
 class Reader(Protocol):
@@ -49,8 +54,11 @@ class _Chunk:
     def part(self, start: int, session: Session) -> bytes:
         """Return what ``session`` gets, from the event at ``start``, without what is from people it ignores."""
         authors = self._authors
-        if not start and session.ignores.keys().isdisjoint(authors):
-            return self.whole
+        if session.ignores.keys().isdisjoint(authors):
+            if not start:
+                return self.whole
+            if len(authors) - start <= _SUMMED_EVENTS:
+                return self._encoder.encode(self._events[start:])
         if not self._pieces:
             self._pieces = [self._encoder.encode((event,)) for event in self._events]
         pieces = zip(self._pieces[start:], authors[start:], strict=True)
@@ -101,7 +109,8 @@ class _Desk:
         for encoder, readers in self.readers.items():
             if session in readers:
                 self.ahead[session] = len(self.events)
-                if data := _Chunk(encoder, self.events, self.authors).part(start, session):
+                # Only what is new: in a storm much is pending, and many ask again and again.
+                if data := _Chunk(encoder, self.events[start:], self.authors[start:]).part(0, session):
                     _deliver(readers[session], data)
                 return
 
@@ -112,9 +121,9 @@ class _Desk:
         """
         events, authors, ahead = self.events, self.authors, self.ahead
         self.events, self.authors, self.ahead = [], [], {}
-        special = ahead.keys() | ignoring
         for encoder, readers in self.readers.items():
             chunk = _Chunk(encoder, events, authors)
+            special = ahead.keys() | (readers.keys() & ignoring)
             for session, reader in readers.items():
                 data = chunk.part(ahead.get(session, 0), session) if session in special else chunk.whole
                 if not data:
@@ -239,7 +248,8 @@ class Publisher:
             self._patient[room] = desk
 
     def send(self, session: Session, event: Event) -> None:
-        """Send one event to one session."""
+        """Send one event to one session, after who came and went: one of them may have written it."""
+        _catch_up(session, self._patient)
         reader = self._sessions[session]
         data = reader.encoder(current=False).encode((event,))
         if data:
@@ -248,11 +258,7 @@ class Publisher:
     def catch_up(self, session: Session) -> None:
         """Let one session read what is pending for it."""
         for desks in (self._owing, self._waiting, self._patient):
-            # A session has a hundred rooms at most; in a storm thousands may have something pending.
-            followed = [*session.rooms, EVERYBODY] if len(session.rooms) < len(desks) else list(desks)
-            for room in followed:
-                if room in desks and (room in session.rooms or room == EVERYBODY):
-                    desks[room].catch_up(session)
+            _catch_up(session, desks)
 
     def hurry(self) -> None:
         """Let what is patient be flushed with the rest."""
@@ -314,6 +320,15 @@ class Publisher:
                 call()
             except Exception:
                 _log.failure("who waited for a delivery could not be told")
+
+
+def _catch_up(session: Session, desks: Mapping[RoomId, _Desk]) -> None:
+    """Let one session read what is pending for it at ``desks``."""
+    # A session has a hundred rooms at most; in a storm thousands may have something pending.
+    followed = [*session.rooms, EVERYBODY] if len(session.rooms) < len(desks) else list(desks)
+    for room in followed:
+        if room in desks and (room in session.rooms or room == EVERYBODY):
+            desks[room].catch_up(session)
 
 
 def _deliver(reader: Reader, data: bytes) -> None:

@@ -75,7 +75,7 @@ class ChatService(Service):
         self._database = database
         self._unfinished = unfinished
         self._capacity = capacity
-        self._counting = LoopingCall(factory.services.hub.tick)
+        self._counting = LoopingCall(self._tick)
         self._counting.clock = reactor
         # What twistd is to log with; None: as it likes.
         self.log_observer: ILogObserver | None = None
@@ -99,6 +99,12 @@ class ChatService(Service):
         self._log.info("the log is in {database}", database=self._database)
         for port in self.ports:
             self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=place(port))
+
+    def _tick(self) -> None:
+        try:
+            self.factory.services.hub.tick()
+        except Exception:  # or there would be no other tick
+            self._log.failure("a tick failed")
 
     async def _stop(self) -> None:
         """Tell everybody, answer everything that was accepted, and let go of the data; within 5 seconds."""

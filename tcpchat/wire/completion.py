@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from tcpchat.core.commands import Complete
+from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.table import WORDS
 
@@ -14,7 +15,12 @@ _KINDS: dict[str, Literal["user", "room"]] = {"USER": "user", "ROOM": "room"}
 
 def is_begun(line: str) -> bool:
     """Return whether ``line`` asks how it may go on: a command with a Tab at its end. In speech a Tab is a space."""
-    return line.endswith("\t") and line.lstrip().startswith(("/", ":"))
+    if not line.endswith("\t"):
+        return False
+    word, space, _ = _split(line)
+    if word.startswith(":"):  # nothing is a command but those of the table
+        return word in WORDS if space else bool(_beginning(word))
+    return word.startswith("/") and not word.startswith("//")
 
 
 def complete(line: str) -> list[str] | Complete:
@@ -22,10 +28,9 @@ def complete(line: str) -> list[str] | Complete:
 
     Raises ``bad-field`` when there is nothing to choose from.
     """
-    word, space, rest = line.rstrip("\t").lstrip().partition(" ")
-    word = word.lower()
+    word, space, rest = _split(line)
     if not space:
-        if words := sorted(known for known in WORDS if known.startswith(word)):
+        if words := _beginning(word):
             return words
         raise ChatError(Code.UNKNOWN_COMMAND, f"No command begins with {word[:32]}.", word=word[:32])
     row = WORDS.get(word)
@@ -34,3 +39,13 @@ def complete(line: str) -> list[str] | Complete:
     if row is not None and place < len(row.parameters) and (kind := _KINDS.get(row.parameters[place].name)):
         return Complete(kind, begun)
     raise ChatError(Code.BAD_FIELD, "There is nothing to complete there: a Tab completes commands, rooms and people.")
+
+
+def _split(line: str) -> tuple[str, str, str]:
+    """Return the first word of what was begun, the space after it, and the rest."""
+    word, space, rest = line.rstrip("\t").lstrip().partition(" ")
+    return clean(word).lower(), space, rest
+
+
+def _beginning(word: str) -> list[str]:
+    return sorted(known for known in WORDS if known.startswith(word))

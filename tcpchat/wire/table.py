@@ -284,7 +284,7 @@ TABLE = (
         "People",
         "Ask which names of people (kind user) or rooms (kind room) begin so.",
         op="complete",
-        data="kind, prefix",
+        data="kind, prefix?",
         reply="names: at most 30, more",
     ),
     Row(

@@ -10,6 +10,8 @@ _INDENT = "  "
 # Longer lines are left to the terminal: they would be cut anew for each width among the readers.
 _CHARACTERS = 2048
 _WORDS = re.compile(r" *[^ ]+")
+# The selector that makes a wide picture of a narrow character.
+_EMOJI = "\ufe0f"
 
 
 def wrap(line: str, width: int) -> list[str]:
@@ -19,12 +21,14 @@ def wrap(line: str, width: int) -> list[str]:
     is at least 3, or 0: no bound. A line of more than 2,048 characters stays as it is.
     """
     # No character takes more than two columns.
-    if not width or 2 * len(line) <= width or len(line) > _CHARACTERS or columns(line) <= width:
+    if not width or 2 * len(line) <= width or len(line) > _CHARACTERS or (len(line) <= width and line.isascii()):
+        return [line]
+    size, words = _measured(line)
+    if size <= width:
         return [line]
     lines: list[str] = []
     current, free = "", width
-    for word in _WORDS.findall(line):
-        size = columns(word)
+    for word, size in words:
         if size > free and current.strip():
             bare = word.lstrip(" ")
             size -= len(word) - len(bare)
@@ -41,6 +45,12 @@ def wrap(line: str, width: int) -> list[str]:
     return [*lines, current]
 
 
+@lru_cache(maxsize=64)
+def _measured(line: str) -> tuple[int, list[tuple[str, int]]]:
+    """Return the columns of ``line`` and of its words, each with the spaces before it: once for all widths."""
+    return columns(line), [(word, columns(word)) for word in _WORDS.findall(line)]
+
+
 def columns(text: str) -> int:
     """Return how many columns ``text`` takes in a terminal."""
     return len(text) if text.isascii() else sum(map(_columns, text))
@@ -48,8 +58,9 @@ def columns(text: str) -> int:
 
 @lru_cache(maxsize=4096)
 def _columns(character: str) -> int:
-    # UAX #11: wide and fullwidth characters take two columns; marks and format characters none of their own.
-    if category(character) in ("Mn", "Me", "Cf"):
+    # UAX #11: wide and fullwidth characters take two columns; marks none of their own. Where terminals differ, the
+    # most: a line that is too long for one goes on where a line begins, and could look like somebody else's.
+    if category(character) in ("Mn", "Me") and character != _EMOJI:
         return 0
     return 2 if east_asian_width(character) in "WF" else 1
 

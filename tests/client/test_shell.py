@@ -208,6 +208,20 @@ def test_what_is_said_while_catching_up_comes_after_it_and_once() -> None:
     assert shown == [f"bob: word {number}" for number in range(6, 11)]
 
 
+def test_a_room_that_is_deleted_while_one_comes_back_is_left_alone(house: House) -> None:
+    bob = Script(house, "bob")
+    bob.ask("create", room="tea")
+    guest = arrive(house, "lobby", "tea")
+    guest.lose()
+    guest.connect()
+    guest.answer({"user": {"name": "tina"}, "rooms": []})
+    guest.tell(event("room-deleted", room="tea"))
+    assert guest.answer(joined("lobby"))["data"]["room"] == "lobby"
+    assert guest.asked() == []
+    guest.type("hello")
+    assert [asked["op"] for asked in guest.asked()] == ["say"]
+
+
 def test_a_room_that_began_anew_is_read_from_its_beginning() -> None:
     guest = Guest(Clock())
     serve(guest, head=5)
@@ -266,12 +280,18 @@ def test_the_end_waits_for_every_answer() -> None:
 
 def test_a_pipe_shows_what_it_asked_for_and_no_more(house: House) -> None:
     guest = arrive(house, interactive=False)
-    guest.type("hello", "/users", "/help me", "/create tea", "/join tea")
+    guest.type(
+        "hello", "/users", "/help me", "/create tea", "/join tea", "/topic", "/ignored", "/whois t\t", "/whois tina"
+    )
     guest.pump(house)
     assert guest.take() == [
         "/me TEXT: Say what you do, in the third person.",
         "For example: /me waves",
         "One person is here: tina.",
+        "tea has no topic. Type /topic TEXT to set one.",
+        "You ignore nobody.",
+        "It could be: tina.",
+        "tina is a guest, here since 22:13 UTC on Tuesday 14 November 2023, in lobby and tea.",
     ]
     guest.shell.end()
     guest.pump(house)
@@ -414,3 +434,28 @@ def test_who_comes_back_is_away_and_ignores_the_same_people(house: House) -> Non
     guest.connect(house)
     assert guest.take() == ["You are connected again.", "You are speaking in lobby now."]
     assert bob.ask("whois", user="tina")["away"] == "at lunch"
+
+
+def test_a_time_that_no_calendar_has_and_a_room_one_is_not_in_are_a_server_s_mistakes(house: House) -> None:
+    guest = Guest(house.clock, "tina")
+    guest.connect()
+    guest.answer(GREETING)
+    guest.answer({"user": {"name": "tina"}, "rooms": []})
+    guest.answer(joined("lobby", 1, entries=(said(1) | {"at": 10**18},)))
+    assert guest.wire.aborted
+    guest.lose()
+    serve(guest)
+    guest.tell(event("message", **said(2) | {"at": -1}))
+    assert guest.wire.aborted
+    guest.lose()
+    guest.connect()
+    guest.answer({"user": {"name": "tina"}, "rooms": []})
+    guest.answer(joined("lobby"))
+    guest.type("/switch tea")
+    guest.answer({"room": "tea"})
+    guest.lose()
+    guest.take()
+    guest.connect()
+    guest.answer({"user": {"name": "tina"}, "rooms": []})
+    assert guest.answer(joined("lobby"))["data"]["room"] == "lobby"
+    assert guest.take()[0] == "You are connected again."

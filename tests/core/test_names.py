@@ -91,7 +91,7 @@ def test_a_name_far_too_long_costs_no_time() -> None:
         check_name(endless, LIMITS)
 
 
-@pytest.mark.parametrize("name", ["alice\u034f", "alice\ufe0f", "alice\u3164", "\u3164", "alice\u02d0"])
+@pytest.mark.parametrize("name", ["alice\u034f", "alice\ufe0f", "alice\u3164", "\u3164", "alice\u02d0", "alice\u2d7f"])
 def test_what_nobody_can_see_is_no_part_of_a_name(name: str) -> None:
     with pytest.raises(ChatError, match=r"U\+"):
         check_name(name, LIMITS)
@@ -120,7 +120,7 @@ def test_names_that_do_not(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
 
 
-@pytest.mark.parametrize("name", ["Adm\u0456n", "SERVER", "r00t", "y\u043eu", "tcpchat"])
+@pytest.mark.parametrize("name", ["Adm\u0456n", "SERVER", "r00t", "y\u043eu", "tcpchat", "and", "rnore"])
 def test_what_looks_like_a_reserved_word_is_reserved(name: str) -> None:
     with pytest.raises(ChatError, match="reserved"):
         check_person_name(name, LIMITS)

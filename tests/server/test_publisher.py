@@ -150,6 +150,29 @@ def test_who_asks_reads_what_is_pending_once_and_before_the_others(stage: Stage)
     assert other.given == [b"a c d ", b"b "]
 
 
+def test_who_asks_again_and_again_costs_no_more_than_what_is_new(stage: Stage) -> None:
+    asker, other = stage.member(TEA), stage.member(TEA)
+    asker.session.ignores = {BOB: "bob"}
+    for number in range(50):
+        stage.publisher.publish(TEA, [Notice(str(number))], [NINA], patient=True)
+        stage.publisher.catch_up(asker.session)
+    assert stage.encoder.encodings == 50
+    stage.publisher.hurry()
+    stage.turn()
+    assert asker.read == other.read == " ".join(map(str, range(50)))
+
+
+def test_what_is_sent_to_one_comes_after_what_is_patient(stage: Stage) -> None:
+    hearer, other = stage.member(TEA), stage.member(TEA)
+    stage.publisher.publish(TEA, [Notice("a")], [NINA], patient=True)
+    stage.publisher.publish(HALL, [Notice("b")], [NINA], patient=True)
+    stage.publisher.send(hearer.session, Notice("c"))
+    assert (hearer.read, other.read) == ("a c", "")
+    stage.publisher.hurry()
+    stage.turn()
+    assert (hearer.read, other.read) == ("a c", "a")
+
+
 def test_who_ignores_somebody_gets_a_chunk_without_them(stage: Stage) -> None:
     plain, picky = stage.member(TEA), stage.member(TEA)
     picky.session.ignores = {BOB: "bob"}
@@ -293,6 +316,19 @@ def test_closing_a_room_in_the_middle_of_a_fan_out(stage: Stage) -> None:
     for _ in range(4):
         stage.turn()
     assert all(member.given == [b"a ", b"b "] for member in crowd)
+
+
+def test_what_is_patient_is_read_before_a_room_closes_and_by_nobody_who_comes_after_all_have_left(stage: Stage) -> None:
+    member, last = stage.member(TEA), stage.member(HALL)
+    for room in (TEA, HALL):
+        stage.publisher.publish(room, [Notice("a")], [NINA], patient=True)
+    stage.publisher.close(TEA)
+    stage.leave(last, HALL)
+    assert (member.read, last.read) == ("a", "a")
+    late = stage.member(HALL)
+    stage.publisher.hurry()
+    stage.turn()
+    assert late.read == ""
 
 
 def test_a_change_of_the_current_room_changes_what_comes_after_it(stage: Stage) -> None:

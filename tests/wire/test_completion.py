@@ -10,7 +10,21 @@ from tests.client.guest import Guest
 from tests.house import House, Script, Terminal
 
 
-@pytest.mark.parametrize(("line", "begun"), [("/jo\t", True), (" :p\t", True), ("hi\t", False), ("/jo", False)])
+@pytest.mark.parametrize(
+    ("line", "begun"),
+    [
+        ("/jo\t", True),
+        (" :p\t", True),
+        (":RM te\t", True),
+        ("hi\t", False),
+        ("/jo", False),
+        # Speech, too: as without the Tab.
+        (":)\t", False),
+        (":p \t", False),
+        ("//etc\t", False),
+        ("\t", False),
+    ],
+)
 def test_a_tab_at_the_end_of_a_command_asks(line: str, begun: bool) -> None:
     assert is_begun(line) is begun
 
@@ -26,7 +40,7 @@ def test_the_table_says_what_may_come_where() -> None:
         with pytest.raises(ChatError, match="There is nothing to complete there"):
             complete(line)
     with pytest.raises(ChatError, match="No command begins with /zz"):
-        complete("/zz\t")
+        complete("/\x1bzz\t")
 
 
 def test_a_person_is_told_how_a_line_may_go_on() -> None:

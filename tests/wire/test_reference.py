@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tcpchat.core.commands import Command
@@ -22,6 +23,12 @@ def test_the_reference_is_current() -> None:
 def test_a_document_without_its_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="operations"):
         updated("nothing")
+
+
+def test_what_may_be_left_out_is_marked_so() -> None:
+    for row in TABLE:
+        for field in msgspec.structs.fields(row.command) if row.op else ():
+            assert (f"{field.encode_name}?" in row.data) is not field.required, (row.op, field.encode_name)
 
 
 def test_every_command_is_in_the_table_and_has_a_handler() -> None:

@@ -22,6 +22,10 @@ from tcpchat.wire.wrap import columns, wrap
         ("a" + "漢" * 15, ["a" + "漢" * 9, "  " + "漢" * 6]),
         # The mark stays with its letter.
         ("e\u0301" * 21, ["e\u0301" * 20, "  e\u0301"]),
+        # Of what some terminals show, or show wider, and others don't the most is counted: a soft hyphen, and a heart
+        # that is made a picture.
+        ("n: " + "\u00ad" * 18, ["n:", "  " + "\u00ad" * 18]),
+        ("n: " + "\u2764\ufe0f" * 9, ["n:", "  " + "\u2764\ufe0f" * 9]),
     ],
 )
 def test_lines_of_twenty_columns(line: str, lines: list[str]) -> None:
