@@ -36,7 +36,7 @@ class Witnesses:
         self._said = 0
         self.rooms = 0
         self._walter.say(f"/join {MEETING}")
-        self._walter.hear("What is said here")
+        self._walter.hear(f"You are in {MEETING}")
         self._head = self.wendy.request("join", room=MEETING)["head"]
 
     def talk(self) -> None:

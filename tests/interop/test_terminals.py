@@ -8,7 +8,7 @@ import pytest
 
 from tests.daemon import Daemon, JsonClient, Program
 
-_ARRIVED = "What is said here is logged"
+_ARRIVED = "You are in lobby"
 
 
 def _telnet(daemon: Daemon) -> Program:
@@ -44,9 +44,9 @@ def test_telnet_nc_and_a_script_talk_in_two_rooms_and_a_fourth_reads_the_same_nu
     in_lobby = [script.event("message") for _ in range(3)]
 
     telnet.say("/join tea")
-    telnet.hear(_ARRIVED)
+    telnet.hear("You are in tea")
     nc.say(":jr tea")
-    nc.hear(_ARRIVED)
+    nc.hear("You are in tea")
     script.request("join", room="tea")
     nc.say("tea from nc")
     telnet.hear("nick: tea from nc")
