@@ -125,16 +125,19 @@ def phrase_events(events: Iterable[Event], view: View, *, current: bool) -> list
     ``current``: it is the room that the reader is speaking in.
     """
     lines: list[str] = []
-    for moving, group in groupby(events, key=_is_move):
-        if moving:
-            lines.append(_moves(list(group)))  # type: ignore[arg-type]  # they are
-        else:
-            lines += filter(None, (_phrase(event, view, current=current) for event in group))
+    moves: list[MemberJoined | MemberLeft] = []
+    for event in events:
+        if type(event) is MemberJoined or type(event) is MemberLeft:
+            moves.append(event)
+            continue
+        if moves:
+            lines.append(_moves(moves))
+            moves = []
+        if line := _phrase(event, view, current=current):
+            lines.append(line)
+    if moves:
+        lines.append(_moves(moves))
     return lines
-
-
-def _is_move(event: Event) -> bool:
-    return isinstance(event, MemberJoined | MemberLeft)
 
 
 def _moves(events: list[MemberJoined | MemberLeft]) -> str:
@@ -159,7 +162,7 @@ def _moves(events: list[MemberJoined | MemberLeft]) -> str:
 def _phrase(event: Event, view: View, *, current: bool) -> str:
     match event:
         case Message():
-            return _speech(event, current=current)
+            return _speech(event, view, current=current)
         case Crowd(room, joined, left, people):
             moves = [f"{_count(joined, 'person', 'people')} joined" if joined else "", f"{left} left" if left else ""]
             return f"In {room} {' and '.join(filter(None, moves))}; {people} are there."
@@ -282,24 +285,24 @@ def _focus(room: str | UnsetType) -> str:
     return f"You are speaking in {room} now." if room else f"You are in no room now. {_ENTER}"
 
 
-def _speech(message: Message, *, current: bool, suffix: str = "") -> str:
+def _speech(message: Message, view: View, *, current: bool, suffix: str = "") -> str:
     """Return what somebody said or did; it names its room unless that is the ``current`` one."""
     name, text = message.from_, message.text
-    speaker = name
     if message.with_:
-        speaker, hearer = (name, "you") if message.with_ == name else ("you", message.with_)
-        line = f"{speaker} to {hearer}: {text}"
+        name, hearer = (name, "you") if message.with_ == name else ("you", message.with_)
+        line = f"{name} to {hearer}: {text}"
     elif message.kind == "topic":
         line = _topic(name, message.room, text)
     elif message.kind == "action":
         line = f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
     else:
         line = f"{name}: {text}" if current else f"{name} in {message.room}: {text}"
-    return Spoken.by(speaker, message.color or "", line + suffix)
+    line += suffix
+    return Spoken.by(name, message.color or "", line) if view.colors else line
 
 
 def _logged(message: Message, view: View) -> str:
-    return _speech(message, current=True, suffix=f" ({view.time(message.at)}, {message.room}:{message.seq})")
+    return _speech(message, view, current=True, suffix=f" ({view.time(message.at)}, {message.room}:{message.seq})")
 
 
 def _people(users: list[User]) -> str:
