@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from tcpchat.core.entries import Draft, Entry, RoomId, RoomRecord, Seq
+from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind
+from tcpchat.core.entries import Draft, Entry, PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.proofs import Proof
 from tcpchat.errors import ChatError
 
 
@@ -45,6 +47,90 @@ class ReadPage(Request, frozen=True):
     newest: bool
 
 
+class Prove(Request, frozen=True):
+    """Check a proof of who somebody is; supplies a `Proven`, or ``bad-credentials``.
+
+    ``account`` None: nobody is called so, which must take as long to refuse. A token tells by itself whose it is.
+    """
+
+    account: PersonId | None
+    proof: Proof
+
+
+class Proven(msgspec.Struct, frozen=True, gc=False):
+    """Somebody has proved to be ``account``, as it was stored at that moment, by ``credential``."""
+
+    account: Account
+    credential: CredentialId
+
+
+class Protect(Request, frozen=True):
+    """Make what a password is checked against; supplies a `Protected`."""
+
+    password: str
+
+
+class Protected(msgspec.Struct, frozen=True, gc=False):
+    """What a password is checked against: its kinds, with the data of each."""
+
+    data: tuple[tuple[CredentialKind, str], ...]
+
+
+class ListCredentials(Request, frozen=True):
+    """Read the credentials of an account; supplies a `CredentialList`."""
+
+    account: PersonId
+    kind: CredentialKind
+
+
+class CredentialList(msgspec.Struct, frozen=True, gc=False):
+    """Credentials of one account and kind, the oldest first, those that have expired too."""
+
+    account: PersonId
+    credentials: tuple[Credential, ...]
+
+
+class SaveAccount(Request, frozen=True):
+    """Store a new account with what proves it, or change one that is there; supplies the `Account`, or ``name-taken``.
+
+    ``credentials`` None: those that there are stay; else they take the place of all.
+    """
+
+    account: Account
+    credentials: tuple[Credential, ...] | None = None
+
+
+class ChangeCredentials(Request, frozen=True):
+    """Remove credentials of an account, all of the ``kinds`` and those of ``ids``, and add others.
+
+    Supplies `CredentialsChanged`.
+    """
+
+    account: PersonId
+    add: tuple[Credential, ...] = ()
+    kinds: tuple[CredentialKind, ...] = ()
+    ids: tuple[CredentialId, ...] = ()
+
+
+class CredentialsChanged(msgspec.Struct, frozen=True, gc=False):
+    """The credentials that were ``removed`` prove nothing any more."""
+
+    account: PersonId
+    removed: tuple[CredentialId, ...]
+    added: tuple[Credential, ...]
+
+
+class NoteUse(Request, frozen=True):
+    """Note that a credential has been used at ``at``; supplies a `Noted`."""
+
+    credential: CredentialId
+    at: int
+
+
+class Noted(msgspec.Struct, frozen=True, gc=False):
+    """It is noted; nobody waits to hear so."""
+
+
 class Page(msgspec.Struct, frozen=True, gc=False):
     """Entries read from a room's log, in the order of their numbers, without holes."""
 
@@ -59,14 +145,14 @@ class Deleted(msgspec.Struct, frozen=True, gc=False):
     label: str
 
 
-Committed = Entry | RoomRecord | Deleted
+Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted
 """What a commit can have changed."""
 
 Result = Committed | ChatError
 """What one change of a batch came to."""
 
-Supply = Committed | Page | ChatError
+Supply = Committed | Page | Proven | Protected | CredentialList | ChatError
 """What a performed request gives back to the hub."""
 
-Change = Append | CreateRoom | DeleteRoom
+Change = Append | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse
 """The requests that go through the one FIFO of commits."""

@@ -1,0 +1,108 @@
+"""Accounts: people who come back, what proves who they are, and the names that are kept for them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NewType
+
+import msgspec
+
+from tcpchat.core.confusables import skeleton
+from tcpchat.core.entries import PersonId
+from tcpchat.core.names import Key, fold
+
+CredentialId = NewType("CredentialId", int)
+
+
+class State(IntEnum):
+    """Whether an account may be used. The numbers are in the database and never change."""
+
+    GOOD = 0
+    SUSPENDED = 1
+    BANNED = 2
+    DELETED = 3
+
+
+class CredentialKind(IntEnum):
+    """What proves who somebody is. The numbers are in the database and never change."""
+
+    PASSWORD = 1
+    TOKEN = 2
+    KEY = 3
+    CERTIFICATE = 4
+    SCRAM = 5
+
+
+class Account(msgspec.Struct, frozen=True, gc=False):
+    """Somebody who comes back. The id is that of the person: what a guest said stays said by the account it became.
+
+    ``until`` is when a suspension or a ban ends, in ms since 1970, UTC, 0 for never; of a deleted account, until when
+    its name is kept. ``reason`` is for the person to read.
+    """
+
+    id: PersonId
+    key: str
+    name: str
+    color: str | None
+    state: State
+    reason: str
+    until: int
+    created: int
+
+
+class Credential(msgspec.Struct, frozen=True, gc=False):
+    """One proof of an account: ``data`` is what it is checked against, never the secret itself.
+
+    A password's is its argon2id hash, a token's its SHA-256 in hexadecimal, a key's the Ed25519 public key in
+    base64, a certificate's the SHA-256 of its DER in hexadecimal. Times in ms since 1970, UTC.
+    """
+
+    id: CredentialId
+    account: PersonId
+    kind: CredentialKind
+    data: str
+    label: str
+    created: int
+    expires: int | None = None
+    used: int | None = None
+
+
+class Accounts:
+    """The names of all accounts, in memory: about 400 bytes each."""
+
+    def __init__(self) -> None:
+        self._named: dict[Key, Account] = {}
+        self._looks: dict[str, Account] = {}
+        self._ids: dict[PersonId, Account] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def get(self, name: str) -> Account | None:
+        """Return the account called ``name``, in whatever spelling; also a deleted one whose name is kept."""
+        return self._named.get(fold(name))
+
+    def by_id(self, ident: PersonId) -> Account | None:
+        """Return the account with this id."""
+        return self._ids.get(ident)
+
+    def holder(self, name: str, now: int) -> Account | None:
+        """Return the account for which ``name``, or one that looks like it, is kept."""
+        for account in (self.get(name), self._looks.get(skeleton(name))):
+            if account is not None and not is_free(account, now):
+                return account
+        return None
+
+    def put(self, account: Account) -> None:
+        """Register a new account, or one that has changed."""
+        if (old := self._ids.get(account.id)) is not None:
+            self._named.pop(fold(old.name), None)
+            self._looks.pop(skeleton(old.name), None)
+        self._named[fold(account.name)] = account
+        self._looks[skeleton(account.name)] = account
+        self._ids[account.id] = account
+
+
+def is_free(account: Account, now: int) -> bool:
+    """Return whether the name of a deleted account is kept no longer."""
+    return account.state is State.DELETED and account.until <= now
