@@ -9,18 +9,23 @@ from typing import Self
 class Code(StrEnum):
     """Stable names of everything the chat refuses; each wire spells them its own way."""
 
+    ACCOUNT_NEEDED = "account-needed"
     ALREADY_LOGGED_IN = "already-logged-in"
+    BAD_CREDENTIALS = "bad-credentials"
     BAD_FIELD = "bad-field"
     BAD_JSON = "bad-json"
     BAD_NAME = "bad-name"
     BAD_UTF8 = "bad-utf8"
+    BANNED = "banned"
     BUSY = "busy"
     INTERNAL = "internal"
     LINE_TOO_LONG = "line-too-long"
     LOGIN_TIMEOUT = "login-timeout"
+    NAME_REGISTERED = "name-registered"
     NAME_TAKEN = "name-taken"
     NO_SUCH_ROOM = "no-such-room"
     NO_SUCH_USER = "no-such-user"
+    NO_SUCH_CREDENTIAL = "no-such-credential"
     NOT_ALLOWED = "not-allowed"
     NOT_IN_ROOM = "not-in-room"
     NOT_LOGGED_IN = "not-logged-in"
@@ -29,13 +34,17 @@ class Code(StrEnum):
     SHUTTING_DOWN = "shutting-down"
     SLOW_READER = "slow-reader"
     STORE_FAILED = "store-failed"
+    SUSPENDED = "suspended"
     TEXT_EMPTY = "text-empty"
     TEXT_TOO_LONG = "text-too-long"
     TOO_MANY_CONNECTIONS = "too-many-connections"
+    TOO_MANY_CREDENTIALS = "too-many-credentials"
     TOO_MANY_IGNORED = "too-many-ignored"
     TOO_MANY_ROOMS = "too-many-rooms"
+    REVOKED = "revoked"
     UNKNOWN_COMMAND = "unknown-command"
     UNKNOWN_OP = "unknown-op"
+    WEAK_PASSWORD = "weak-password"  # noqa: S105 (it is none)
 
 
 Fact = str | int

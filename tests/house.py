@@ -11,21 +11,37 @@ import msgspec
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
+from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind
 from tcpchat.core.catalogue import lobby_record
 from tcpchat.core.chat import Chat, Identity
-from tcpchat.core.entries import LOBBY_ID, Entry, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import LOBBY_ID, Entry, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.history import trim
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
+from tcpchat.core.proofs import CertificateProof, PasswordProof, SignatureProof, TokenProof
 from tcpchat.core.requests import (
     Append,
     Change,
+    ChangeCredentials,
     CreateRoom,
+    CredentialList,
+    CredentialsChanged,
     Deleted,
     DeleteRoom,
+    IssuedToken,
+    IssueToken,
+    ListCredentials,
+    Noted,
+    NoteUse,
     Page,
+    Protect,
+    Protected,
+    Prove,
+    Proven,
     ReadPage,
     Result,
+    SaveAccount,
+    Secretive,
     Supply,
 )
 from tcpchat.core.tails import Tails
@@ -48,21 +64,60 @@ class MemoryStore:
         self.keys: dict[str, RoomId] = {"lobby": LOBBY_ID}
         self.failing = False
         self.hub: Hub
+        self.now: Callable[[], int]
         self.when_delivered: Callable[[Callable[[], None]], None]
         self._gone: set[RoomId] = set()
         self._changes: list[tuple[Change, Waiter]] = []
+        self.accounts: dict[PersonId, Account] = {}
+        self.credentials: dict[CredentialId, Credential] = {}
+        self._secretive: list[tuple[Secretive, Callable[[Supply], None]]] = []
         self._pages: list[tuple[ReadPage, Callable[[Supply], None]]] = []
 
     @property
     def idle(self) -> bool:
         """Whether nothing waits."""
-        return not self._changes and not self._pages
+        return not self._changes and not self._pages and not self._secretive
 
     def submit(self, change: Change, waiter: Waiter) -> None:
         self._changes.append((change, waiter))
 
     def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
         self._pages.append((request, done))
+
+    def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
+        self._secretive.append((request, done))
+
+    def prove(self) -> None:
+        """Check every proof, and make every secret."""
+        secretive, self._secretive = self._secretive, []
+        for request, done in secretive:
+            done(self._proved(request))
+
+    def _proved(self, request: Secretive) -> Supply:
+        match request:
+            case Protect(password):
+                if len(password) < 8:
+                    return ChatError(Code.WEAK_PASSWORD, "That password is too short.")
+                return Protected(((CredentialKind.PASSWORD, f"hash of {password}"),))
+            case IssueToken():
+                return IssuedToken("tcpchat_token", "hash of tcpchat_token")
+            case ListCredentials(account, kind):
+                found = [one for one in self.credentials.values() if (one.account, one.kind) == (account, kind)]
+                return CredentialList(account, tuple(found))
+            case Prove(account, PasswordProof(password)):
+                kind, data = CredentialKind.PASSWORD, f"hash of {password}"
+            case Prove(account, TokenProof(token)):
+                kind, data = CredentialKind.TOKEN, f"hash of {token}"
+            case Prove(account, CertificateProof(fingerprint)):
+                kind, data = CredentialKind.CERTIFICATE, fingerprint
+            case Prove(account, SignatureProof(signature, message)):
+                kind, data = CredentialKind.KEY, signature.decode().removesuffix(f" signs {message.decode()}")
+        for one in self.credentials.values():
+            whose = one.account == account or kind is CredentialKind.TOKEN
+            fresh = one.expires is None or one.expires > self.now()
+            if (one.kind, one.data) == (kind, data) and whose and fresh:
+                return Proven(self.accounts[one.account], one.id)
+        return ChatError(Code.BAD_CREDENTIALS, "That name and what proves it don't belong together.")
 
     def commit(self) -> None:
         """Commit everything that waits as one batch, tell the hub, then each author."""
@@ -113,6 +168,26 @@ class MemoryStore:
                 entry = Entry(Seq(len(log) + 1), draft)
                 log.append(entry)
                 return entry
+            case SaveAccount(account, credentials):
+                if any(one.key == account.key and one.id != account.id for one in self.accounts.values()):
+                    return ChatError(Code.NAME_TAKEN, "The name is registered.")
+                self.accounts[account.id] = account
+                if credentials is not None:
+                    self.credentials = {i: one for i, one in self.credentials.items() if one.account != account.id}
+                    self.credentials |= {one.id: one for one in credentials}
+                return account
+            case ChangeCredentials(account_id, add, kinds, ids):
+                gone = [
+                    one.id
+                    for one in self.credentials.values()
+                    if one.account == account_id and (one.kind in kinds or one.id in ids)
+                ]
+                for ident in gone:
+                    del self.credentials[ident]
+                self.credentials |= {one.id: one for one in add}
+                return CredentialsChanged(account_id, tuple(gone), add)
+            case NoteUse():
+                return Noted()
             case CreateRoom(record):
                 if self.keys.setdefault(record.key, record.id) != record.id:
                     return ChatError(Code.ROOM_EXISTS, "It exists.")
@@ -145,8 +220,11 @@ class House:
         self.hub = Hub(chat, [lobby_record("lobby", 7, 0), *rooms])
         self.chat = chat
         self.store.hub = self.hub
+        self.store.now = self._now
         self.store.when_delivered = publisher.when_flushed
-        self.factory = ChatFactory(Services(self.hub, self.store, self.store, publisher, self.clock, limits), trusted)
+        self.factory = ChatFactory(
+            Services(self.hub, self.store, self.store, self.store, publisher, self.clock, limits), trusted
+        )
 
     def _now(self) -> int:
         return 1_700_000_000_000 + int(self.clock.seconds() * 1000)
@@ -165,6 +243,7 @@ class House:
             if self.store.idle:
                 return
             self.store.read()
+            self.store.prove()
             self.store.commit()
         raise AssertionError("it never settles")
 

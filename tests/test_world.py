@@ -219,7 +219,8 @@ class World(RuleBasedStateMachine):
         hub = self.house.hub
         sessions = [person.session for person in self.people if person.session]
         people = {session.person: session for session in sessions if session.person}
-        assert {person: person.session for person in hub.users} == people
+        assert {person: next(iter(person.sessions)) for person in hub.users} == people
+        assert all(len(person.sessions) == 1 for person in hub.users)
         for session in sessions:
             assert session.person or not (session.rooms or session.ignores or session.current)
             assert session.current is None or session.current.id in session.rooms
@@ -229,6 +230,7 @@ class World(RuleBasedStateMachine):
         for room in hub.rooms:
             assert hub.rooms.log(room.id) is room
             assert all(session.person is person for session, person in room.members.items())
+            assert room.people == Counter(room.members.values())
 
     @invariant()
     def names_differ_for_the_server_and_for_the_eye(self) -> None:

@@ -55,6 +55,11 @@ ANSWERS: dict[type[Command], type[Answer]] = {
     commands.Ignore: answers.Ignored,
     commands.Unignore: answers.Ignored,
     commands.Complete: answers.Completions,
+    commands.Register: answers.Named,
+    commands.Tokens: answers.CredentialSummaries,
+    commands.Keys: answers.CredentialSummaries,
+    commands.Certificates: answers.CredentialSummaries,
+    commands.AskChallenge: answers.Challenge,
     commands.ListIgnored: answers.Ignored,
 }
 _EVENTS: dict[str, type[Event]] = {

@@ -55,6 +55,31 @@ class LoggedIn(Answer, frozen=True):
     rooms: list[RoomSummary]
 
 
+class Challenge(Answer, frozen=True):
+    """What is to be signed with a key: see docs/protocol.md for how they are joined."""
+
+    nonce: str
+    server: str
+    exporter: str
+
+
+class CredentialSummary(msgspec.Struct, frozen=True, gc=False):
+    """A token, key or certificate of one's own: never what it is checked against. Times in ms since 1970, UTC."""
+
+    id: str
+    label: str
+    created: int
+    expires: int | UnsetType = UNSET
+    used: int | UnsetType = UNSET
+
+
+class CredentialSummaries(Answer, frozen=True):
+    """One's own tokens, keys or certificates; ``token`` is one just made, which is never shown again."""
+
+    credentials: list[CredentialSummary]
+    token: str | UnsetType = UNSET
+
+
 class UserList(Answer, frozen=True):
     """Everybody who is logged in."""
 
@@ -146,6 +171,7 @@ class Profile(Answer, frozen=True):
     rooms: list[str]
     since: Moment
     away: str | UnsetType = UNSET
+    registered: bool = False
 
 
 class Completions(Answer, frozen=True):

@@ -8,6 +8,7 @@ from typing import Protocol
 from tcpchat.core.entries import PersonId, RoomId
 from tcpchat.core.events import Event
 from tcpchat.core.state import Session
+from tcpchat.errors import Code
 
 EVERYBODY = RoomId(0)
 """In the place of a room: all who are logged in."""
@@ -45,6 +46,12 @@ class Audience(Protocol):
 
     def send(self, session: Session, event: Event) -> None:
         """Tell one session, at once, but after what was published patiently for it."""
+
+    def tell(self, session: Session, text: str) -> None:
+        """Tell one session a word from the server itself, at once."""
+
+    def dismiss(self, session: Session, text: str, code: Code) -> None:
+        """End one session's connection soon, with a reason."""
 
     def catch_up(self, session: Session) -> None:
         """Tell one session at once what is pending for it."""

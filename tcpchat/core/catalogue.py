@@ -67,7 +67,7 @@ def summaries(chat: Chat, search: str = "") -> list[RoomSummary]:
     """
     wanted = search.strip().casefold()
     found = [room for room in chat.rooms if wanted in room.label.casefold() or wanted in room.topic.casefold()]
-    found.sort(key=lambda room: (-len(room.members), room.label))
+    found.sort(key=lambda room: (-len(room.people), room.label))
     return [room.summary for room in found[: chat.limits.rooms_listed]]
 
 
@@ -175,6 +175,7 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
             chat.audience.refocus(session)
             chat.audience.send(session, Refocused(session.current.label if session.current else UNSET))
     room.members.clear()
+    room.people.clear()
     chat.rooms.remove(room)
     chat.gone[room.id] = room.label
     chat.tails.forget(room.id)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hmac import compare_digest
 
+from tcpchat.core.accounts import Accounts
 from tcpchat.core.audience import Audience
 from tcpchat.core.entries import RoomId, RoomRecord
 from tcpchat.core.limits import Limits
@@ -25,6 +27,19 @@ class Identity:
     motd: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Whom the operator lets in: guests or not; registration ``open``, by ``invitation`` with a code, or ``closed``."""
+
+    guests: bool = True
+    registration: str = "open"
+    invitations: frozenset[str] = frozenset()
+
+    def invites(self, code: str) -> bool:
+        """Return whether ``code`` is one of the invitations; the time this takes doesn't tell."""
+        return sum(compare_digest(code.encode(), known.encode()) for known in self.invitations) > 0
+
+
 @dataclass(slots=True)
 class Chat:
     """The state of the chat. ``now`` gives milliseconds since 1970 (UTC), ``new_id`` 63 random bits."""
@@ -35,7 +50,9 @@ class Chat:
     now: Callable[[], int]
     new_id: Callable[[], int]
     tails: Tails
+    policy: Policy = Policy()
     users: Users = field(default_factory=Users)
+    accounts: Accounts = field(default_factory=Accounts)
     rooms: Rooms = field(default_factory=Rooms)
     # Rooms whose creation is under way: all who want one of them ask for the same record.
     opening: dict[Key, RoomRecord] = field(default_factory=dict)

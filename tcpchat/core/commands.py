@@ -10,6 +10,9 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Position = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
+Secret = Annotated[str, msgspec.Meta(max_length=4096)]
+
+
 class Command(msgspec.Struct, frozen=True, gc=False):
     """One request to the hub. A pipelined command doesn't wait for the earlier ones of its connection."""
 
@@ -30,11 +33,15 @@ class Ping(Command, frozen=True):
 
 
 class Login(Command, frozen=True):
-    """Take a free name as a guest."""
+    """Take a free name as a guest, or prove by one of the others to be an account. A token tells the name itself."""
 
     needs_login: ClassVar[bool] = False
-    name: str
+    name: str = ""
     color: str | None = None
+    password: Secret | None = None
+    token: Secret | None = None
+    signature: bytes | None = None
+    certificate: bool = False
 
 
 class Arrive(Command, frozen=True):
@@ -42,6 +49,77 @@ class Arrive(Command, frozen=True):
 
     needs_login: ClassVar[bool] = False
     name: str
+    password: Secret | None = None
+
+
+class AskChallenge(Command, frozen=True):
+    """Ask for a nonce to be signed with the key of an account."""
+
+    needs_login: ClassVar[bool] = False
+
+
+class Register(Command, frozen=True):
+    """Make an account of the guest that one is, or of a free name."""
+
+    needs_login: ClassVar[bool] = False
+    password: Secret
+    name: str = ""
+    code: str = ""
+
+
+class ChangePassword(Command, frozen=True):
+    """Log in with another password from now on."""
+
+    old: Secret
+    new: Secret
+
+
+class Unregister(Command, frozen=True):
+    """Delete one's account."""
+
+    password: Secret
+
+
+class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A token to be made: what it is for, and in how many days it expires."""
+
+    label: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    expires: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
+
+
+class Tokens(Command, frozen=True):
+    """List one's tokens, make one, or revoke one."""
+
+    create: NewToken | None = None
+    revoke: str | None = None
+
+
+class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An Ed25519 public key: 32 bytes in base64, or a line as OpenSSH writes it."""
+
+    key: Annotated[str, msgspec.Meta(max_length=1024)]
+    label: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class Keys(Command, frozen=True):
+    """List the keys that prove one's account, add one, or remove one."""
+
+    add: NewKey | None = None
+    remove: str | None = None
+
+
+class NewCertificate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A certificate by the SHA-256 of its DER in hexadecimal; without one, that which this connection has shown."""
+
+    fingerprint: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    label: Annotated[str, msgspec.Meta(max_length=64)] = ""
+
+
+class Certificates(Command, frozen=True):
+    """List the client certificates that prove one's account, add one, or remove one."""
+
+    add: NewCertificate | None = None
+    remove: str | None = None
 
 
 class Logout(Command, frozen=True):

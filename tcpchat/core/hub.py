@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tcpchat.core import catalogue, commands, history, membership, people, speech
+from tcpchat.core import catalogue, commands, credentials, history, login, membership, people, speech
+from tcpchat.core.accounts import Account
 from tcpchat.core.answers import Answer
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
 from tcpchat.core.events import QUARTER_MS, QuarterBegun
-from tcpchat.core.requests import Deleted, Request, Result, Supply
+from tcpchat.core.requests import CredentialsChanged, Deleted, Request, Result, Supply
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.state import Room, Session
 from tcpchat.core.users import Users
@@ -27,8 +28,15 @@ HANDLERS: dict[type[Command], Handler] = {
     commands.Complete: catalogue.complete,
     commands.Create: catalogue.create,
     commands.Delete: catalogue.delete,
-    commands.Login: membership.login,
-    commands.Arrive: membership.arrive,
+    commands.Login: login.login,
+    commands.Arrive: login.arrive,
+    commands.AskChallenge: login.challenge,
+    commands.Register: credentials.register,
+    commands.ChangePassword: credentials.change_password,
+    commands.Unregister: credentials.unregister,
+    commands.Tokens: credentials.tokens,
+    commands.Keys: credentials.keys,
+    commands.Certificates: credentials.certificates,
     commands.Logout: membership.logout,
     commands.Quit: membership.close,
     commands.Join: membership.join,
@@ -114,6 +122,10 @@ class Hub:
             said = {}
             if isinstance(change, RoomRecord):
                 catalogue.opened(self._chat, change)
+            elif isinstance(change, Account):
+                credentials.changed(self._chat, change)
+            elif isinstance(change, CredentialsChanged):
+                credentials.revoked(self._chat, change)
             elif isinstance(change, Deleted):
                 catalogue.deleted(self._chat, change.room)
         speech.commit(self._chat, said)

@@ -54,6 +54,12 @@ class Limits:
     moves_told: int = 5
     count_seconds: float = 2.0
     rooms_per_person: int = 100
+    # Connections of one account at the same time: devices and bots of one person.
+    sessions_per_account: int = 32
+    # Tokens, keys, certificates of one account, of each kind.
+    credentials: int = 50
+    # How long the name of a deleted account is kept from others, who could take its owner's place.
+    held_days: int = 90
     # Rooms one login may create; they stay when it ends.
     rooms_created: int = 50
     # Rooms are small in memory (about 1 KiB), but their list is shown to people.

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from tcpchat.core.answers import Arrived, Done, Goodbye, JoinedRoom, LeftRoom, LoggedIn, MemberList, Switched, UserList
+from tcpchat.core.answers import Done, Goodbye, JoinedRoom, LeftRoom, MemberList, Switched, UserList
 from tcpchat.core.audience import EVERYBODY
-from tcpchat.core.catalogue import check_created, new_record, summaries
+from tcpchat.core.catalogue import check_created, new_record
 from tcpchat.core.chat import Chat
-from tcpchat.core.commands import Arrive, Join, Leave, ListMembers, ListUsers, Login, Logout, Quit, Switch
-from tcpchat.core.entries import NOBODY, PersonId
+from tcpchat.core.commands import Join, Leave, ListMembers, ListUsers, Logout, Quit, Switch
+from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Crowd, MemberJoined, MemberLeft
 from tcpchat.core.history import messages, read_page
-from tcpchat.core.names import HERE, LOBBY, check_color, check_person_name
+from tcpchat.core.names import HERE
 from tcpchat.core.permissions import may_read
 from tcpchat.core.requests import CreateRoom, ReadPage, Supply
-from tcpchat.core.state import Person, Room, Session
-from tcpchat.core.users import check_free
+from tcpchat.core.state import Room, Session
 from tcpchat.errors import ChatError, Code
-
-
-def admit(chat: Chat, session: Session, name: str, color: str | None) -> Person:
-    """Make the session that of a person: the one function through which every login ends."""
-    if session.person is not None:
-        raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
-    name = check_person_name(name, chat.limits)
-    color = check_color(color)
-    check_free(chat.users, name, None, chat.limits)
-    person = Person(PersonId(chat.new_id()), name, color, session, since=chat.now())
-    session.person = person
-    chat.users.add(person)
-    chat.audience.enter(EVERYBODY, session)
-    return person
 
 
 def sign_out(chat: Chat, session: Session) -> None:
@@ -42,9 +27,12 @@ def sign_out(chat: Chat, session: Session) -> None:
     for room in list(session.rooms.values()):
         exit_room(chat, session, room)
     chat.audience.leave(EVERYBODY, session)
-    session.person = person.session = session.last_teller = None
+    session.person = session.last_teller = session.credential = session.next_credential = None
     session.ignores = {}
     chat.audience.refilter(session)
+    del person.sessions[session]
+    if person.sessions:
+        return
     chat.users.remove(person)
     for direct in chat.rooms.forget_directs(person, chat.limits.ended_directs):
         chat.tails.forget(direct)
@@ -57,9 +45,11 @@ def enter(chat: Chat, session: Session, room: Room) -> None:
         focus(chat, session, room)
         return
     _check_space(chat, session, room)
-    _told(chat, room, MemberJoined(room.label, person.user))
+    if person not in room.people:
+        _told(chat, room, MemberJoined(room.label, person.user))
     focus(chat, session, room)
     room.members[session] = person
+    room.people[person] = room.people.get(person, 0) + 1
     session.rooms[room.id] = room
     chat.audience.enter(room.id, session)
 
@@ -71,15 +61,18 @@ def exit_room(chat: Chat, session: Session, room: Room) -> None:
     del session.rooms[room.id]
     if session.current is room:
         focus(chat, session, next(reversed(session.rooms.values()), None))
-    if not chat.closing:
-        _told(chat, room, MemberLeft(room.label, person.user))
+    room.people[person] -= 1
+    if not room.people[person]:
+        del room.people[person]
+        if not chat.closing:
+            _told(chat, room, MemberLeft(room.label, person.user))
 
 
 def _told(chat: Chat, room: Room, event: MemberJoined | MemberLeft) -> None:
     """Tell the room who came or went: the first of them at once, more of them together, very many as a number."""
     chat.stirred[room.id] = room
     room.moves += 1
-    if len(room.members) < chat.limits.people_told:
+    if len(room.people) < chat.limits.people_told:
         chat.audience.publish(room.id, [event], [NOBODY], patient=room.moves > chat.limits.moves_told)
     elif isinstance(event, MemberJoined):
         room.joined += 1
@@ -92,7 +85,7 @@ def settle_moves(chat: Chat) -> None:
     stirred, chat.stirred = chat.stirred, {}
     for room in stirred.values():
         if room.joined or room.left:
-            chat.audience.publish(room.id, [Crowd(room.label, room.joined, room.left, len(room.members))], [NOBODY])
+            chat.audience.publish(room.id, [Crowd(room.label, room.joined, room.left, len(room.people))], [NOBODY])
         room.moves = room.joined = room.left = 0
     if stirred:
         chat.audience.hurry()
@@ -103,24 +96,6 @@ def focus(chat: Chat, session: Session, room: Room | None) -> None:
     if session.current is not room:
         session.current = room
         chat.audience.refocus(session)
-
-
-def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -> LoggedIn:
-    """Log in as a guest; joins nothing by itself."""
-    person = admit(chat, session, command.name, command.color)
-    return LoggedIn(person.user, summaries(chat))
-
-
-def arrive(chat: Chat, session: Session, command: Arrive, supply: Supply | None) -> Arrived | CreateRoom | ReadPage:
-    """Log in as a guest and join the lobby."""
-    person = session.person if supply is not None else None
-    if person is None:
-        person = admit(chat, session, command.name, None)
-    try:
-        lobby = join(chat, session, Join(LOBBY), supply)
-    except ChatError as error:
-        return Arrived(person.user, error.detached())
-    return Arrived(person.user, lobby) if isinstance(lobby, JoinedRoom) else lobby
 
 
 def logout(chat: Chat, session: Session, command: Logout, supply: Supply | None) -> Done:
@@ -162,7 +137,7 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         more = entries[-1].seq < room.head
     shown = messages(entries, room, session)
     members = room.first_users(chat.limits.people_told)
-    return JoinedRoom(room.label, room.topic, room.head, room.epoch, members, shown, more, len(room.members))
+    return JoinedRoom(room.label, room.topic, room.head, room.epoch, members, shown, more, len(room.people))
 
 
 def leave(chat: Chat, session: Session, command: Leave, supply: Supply | None) -> LeftRoom:

@@ -2,43 +2,69 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import UNSET
 
+from tcpchat.core.accounts import Account
 from tcpchat.core.answers import Away, Ignored, Named, Profile
 from tcpchat.core.chat import Chat
+from tcpchat.core.claims import check_free
 from tcpchat.core.commands import GoAway, Ignore, ListIgnored, Recolor, Rename, Unignore, WhoIs
 from tcpchat.core.entries import NOBODY, PersonId
 from tcpchat.core.events import AwayChanged, ColorChanged, Event, Renamed
 from tcpchat.core.names import check_color, check_person_name, fold
-from tcpchat.core.requests import Supply
+from tcpchat.core.requests import SaveAccount, Supply
 from tcpchat.core.speech import check_text
 from tcpchat.core.state import Person, Room, Session
-from tcpchat.core.users import check_free
 from tcpchat.errors import ChatError, Code
 
 
-def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None) -> Named:
+def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None) -> Named | SaveAccount:
     """Take another name; the person stays the same, and so does everything that belongs to it."""
     person = chat.person(session)
+    if isinstance(supply, ChatError):
+        raise supply
+    if isinstance(supply, Account):
+        call(chat, person, supply.name)
+        return Named(person.user)
     name = check_person_name(command.name, chat.limits)
-    check_free(chat.users, name, person, chat.limits)
-    old = person.name
-    if name != old:
-        chat.users.remove(person)
-        person.name = name
-        chat.users.add(person)
-        for room in session.rooms.values():
-            _tell(chat, room, Renamed(room.label, old, person.user))
+    check_free(chat, name, person)
+    account = chat.accounts.by_id(person.id)
+    if account is not None and name != account.name:
+        return SaveAccount(msgspec.structs.replace(account, name=name, key=fold(name)))
+    call(chat, person, name)
     return Named(person.user)
 
 
-def recolor(chat: Chat, session: Session, command: Recolor, supply: Supply | None) -> Named:
+def call(chat: Chat, person: Person, name: str) -> None:
+    """Give a person another name, which must be free, and tell the rooms."""
+    old = person.name
+    if name == old:
+        return
+    chat.users.remove(person)
+    person.name = name
+    chat.users.add(person)
+    for room in rooms_of(person):
+        _tell(chat, room, Renamed(room.label, old, person.user))
+
+
+def rooms_of(person: Person) -> list[Room]:
+    """Return the rooms in which a person is, with whichever session."""
+    return list(dict.fromkeys(room for session in person.sessions for room in session.rooms.values()))
+
+
+def recolor(chat: Chat, session: Session, command: Recolor, supply: Supply | None) -> Named | SaveAccount:
     """Take another colour, or none."""
     person = chat.person(session)
+    if isinstance(supply, ChatError):
+        raise supply
     color = check_color(command.color)
+    account = chat.accounts.by_id(person.id)
+    if account is not None and color != account.color:
+        return SaveAccount(msgspec.structs.replace(account, color=color))
     if color != person.color:
         person.color = color
-        for room in session.rooms.values():
+        for room in rooms_of(person):
             _tell(chat, room, ColorChanged(room.label, person.user))
     return Named(person.user)
 
@@ -55,7 +81,7 @@ def go_away(chat: Chat, session: Session, command: GoAway, supply: Supply | None
         )
     if text != person.away:
         person.away = text
-        for room in session.rooms.values():
+        for room in rooms_of(person):
             _tell(chat, room, AwayChanged(room.label, person.user, text or UNSET))
     return Away(text or UNSET)
 
@@ -63,8 +89,8 @@ def go_away(chat: Chat, session: Session, command: GoAway, supply: Supply | None
 def who_is(chat: Chat, session: Session, command: WhoIs, supply: Supply | None) -> Profile:
     """Tell what anybody may know of a person: never an address."""
     person = _find(chat, command.user)
-    rooms = [room.label for room in person.session.rooms.values()] if person.session else []
-    return Profile(person.user, rooms, person.since, person.away or UNSET)
+    rooms = [room.label for room in rooms_of(person)]
+    return Profile(person.user, rooms, person.since, person.away or UNSET, person.registered)
 
 
 def ignore(chat: Chat, session: Session, command: Ignore, supply: Supply | None) -> Ignored:

@@ -68,12 +68,30 @@ class Protect(Request, frozen=True):
     """Make what a password is checked against; supplies a `Protected`."""
 
     password: str
+    name: str
+
+    def __repr__(self) -> str:
+        return "Protect(…)"
 
 
 class Protected(msgspec.Struct, frozen=True, gc=False):
     """What a password is checked against: its kinds, with the data of each."""
 
     data: tuple[tuple[CredentialKind, str], ...]
+
+
+class IssueToken(Request, frozen=True):
+    """Make a new token; supplies an `IssuedToken`."""
+
+
+class IssuedToken(msgspec.Struct, frozen=True, gc=False):
+    """A token, which is shown once, and what it is checked against."""
+
+    token: str
+    data: str
+
+    def __repr__(self) -> str:
+        return "IssuedToken(…)"
 
 
 class ListCredentials(Request, frozen=True):
@@ -151,8 +169,11 @@ Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted
 Result = Committed | ChatError
 """What one change of a batch came to."""
 
-Supply = Committed | Page | Proven | Protected | CredentialList | ChatError
+Supply = Committed | Page | Proven | Protected | IssuedToken | CredentialList | ChatError
 """What a performed request gives back to the hub."""
 
 Change = Append | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse
 """The requests that go through the one FIFO of commits."""
+
+Secretive = Prove | Protect | IssueToken | ListCredentials
+"""The requests about what proves who somebody is."""

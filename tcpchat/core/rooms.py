@@ -61,6 +61,9 @@ class Rooms:
     def add_direct(self, direct: Direct) -> None:
         """Register a conversation of two, and hand it to both."""
         one, other = direct.pair
+        for here, there in ((one, other), (other, one)):
+            if there.id in here.ended:
+                here.ended.remove(there.id)
         one.directs[other.id] = other.directs[one.id] = direct
         self._logs[direct.id] = direct
 
@@ -73,7 +76,7 @@ class Rooms:
         closed: list[RoomId] = []
         for direct in person.directs.values():
             other = direct.other(person)
-            if other.session is None:
+            if not other.sessions:
                 closed.append(direct.id)
                 continue
             other.ended.append(person.id)

@@ -12,7 +12,7 @@ from tcpchat.core.history import event_of, message
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
 from tcpchat.core.requests import Append, Supply
-from tcpchat.core.state import Direct, Person, Room, Session, direct_label
+from tcpchat.core.state import Direct, Person, Room, Session, direct_id, direct_label
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 
@@ -53,10 +53,10 @@ def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> 
         raise ChatError(Code.NO_SUCH_USER, f"There is nobody called {shown} here.", user=shown)
     if other is person:
         raise ChatError(Code.NOT_ALLOWED, "You can't send a direct message to yourself.")
-    direct = person.directs.get(other.id)
-    room = direct.id if direct else RoomId(chat.new_id())
+    room = direct_id(person.id, other.id)
     draft = _draft(chat, room, person, command.text, _MESSAGE)
-    if direct is None:
+    direct = person.directs.get(other.id)
+    if direct is None or direct.other(person) is not other:  # who comes back is another object, and the same person
         direct = _open_direct(chat, room, person, other)
     return Append(draft, None if direct.stored else direct.record)
 
@@ -155,17 +155,19 @@ def _open_direct(chat: Chat, room: RoomId, person: Person, other: Person) -> Dir
         created=chat.now(),
     )
     direct = Direct(record, (person, other))
+    if isinstance(before := chat.rooms.log(room), Direct):
+        direct.head, direct.stored = before.head, before.stored
     chat.rooms.add_direct(direct)
     return direct
 
 
 def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
     for person in direct.pair:
-        if person.session is not None:
-            other = direct.other(person).name
+        other = direct.other(person).name
+        for session in person.sessions:
             for entry in entries:
-                if entry.draft.author in person.session.ignores:
+                if entry.draft.author in session.ignores:
                     continue
                 if entry.draft.author != person.id:
-                    person.session.last_teller = entry.draft.author
-                chat.audience.send(person.session, message(entry, direct.label, other))
+                    session.last_teller = entry.draft.author
+                chat.audience.send(session, message(entry, direct.label, other))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from itertools import islice
 
+import msgspec
 from msgspec import UNSET
 
+from tcpchat.core.accounts import CredentialId
 from tcpchat.core.answers import RoomSummary
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import User
@@ -16,12 +19,16 @@ _EMPTY = Seq(0)
 
 @dataclass(slots=True, eq=False)
 class Person:
-    """Somebody logged in. A guest has a random id that lives as long as the session."""
+    """Somebody logged in, once or several times. A guest has a random id that lives as long as its one session.
+
+    ``registered``: the id is that of an account.
+    """
 
     id: PersonId
     name: str
     color: str | None = None
-    session: Session | None = None
+    registered: bool = False
+    sessions: dict[Session, None] = field(default_factory=dict)
     directs: dict[PersonId, Direct] = field(default_factory=dict)
     # Whose conversations of these have ended with their going, in that order.
     ended: list[PersonId] = field(default_factory=list)
@@ -35,12 +42,27 @@ class Person:
         return User(self.name, self.color if self.color else UNSET, True if self.away else UNSET)
 
 
+class Channel(msgspec.Struct, frozen=True, gc=False):
+    """How a connection is made: under TLS, by whom, and the value that is both sides' own (RFC 9266), in hexadecimal.
+
+    ``certificate`` is the SHA-256, in hexadecimal, of the certificate that the peer has shown.
+    """
+
+    tls: bool = False
+    certificate: str | None = None
+    exporter: str = ""
+
+
+PLAIN = Channel()
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in.
 
     ``ignores`` are the people whom it doesn't want to read, by their ids, with the names they had when that began.
-    ``last_teller`` is who wrote directly last.
+    ``last_teller`` is who wrote directly last. ``credential`` is what the login was proved with, ``next_credential``
+    what will take its place once it is committed. ``nonce`` is to be signed, until the time beside it.
     """
 
     person: Person | None = None
@@ -48,6 +70,12 @@ class Session:
     current: Room | None = None
     ignores: dict[PersonId, str] = field(default_factory=dict)
     last_teller: PersonId | None = None
+    channel: Channel = PLAIN
+    credential: CredentialId | None = None
+    next_credential: CredentialId | None = None
+    nonce: tuple[str, int] | None = None
+    # A token just made, until its owner has been shown it.
+    token: str = ""
 
 
 @dataclass(slots=True, eq=False)
@@ -61,6 +89,8 @@ class Room:
     topic: str
     creator: PersonId
     members: dict[Session, Person] = field(default_factory=dict)
+    # How many sessions of each person are in it, in the order in which the people came.
+    people: dict[Person, int] = field(default_factory=dict)
     # How many came or went since the last tick; who of them was only counted, since the room is large.
     moves: int = 0
     joined: int = 0
@@ -74,16 +104,16 @@ class Room:
     @property
     def summary(self) -> RoomSummary:
         """This room as a line of a list."""
-        return RoomSummary(self.label, self.topic, len(self.members), self.head)
+        return RoomSummary(self.label, self.topic, len(self.people), self.head)
 
     @property
     def users(self) -> list[User]:
         """The people in it, in the order in which they came."""
-        return [person.user for person in self.members.values()]
+        return [person.user for person in self.people]
 
     def first_users(self, count: int) -> list[User]:
         """The first ``count`` of them."""
-        return [person.user for person in islice(self.members.values(), count)]
+        return [person.user for person in islice(self.people, count)]
 
 
 @dataclass(slots=True, eq=False)
@@ -112,6 +142,12 @@ class Direct:
         """Return the one of the two who isn't ``person``."""
         first, second = self.pair
         return second if person is first else first
+
+
+def direct_id(one: PersonId, other: PersonId) -> RoomId:
+    """Return the id of the conversation of two people, the same whenever they meet again: 63 bits of a hash."""
+    pair = b"%d+%d" % (min(one, other), max(one, other))
+    return RoomId(int.from_bytes(blake2b(pair, digest_size=8).digest(), "big") >> 1)
 
 
 def direct_label(room: RoomId) -> str:

@@ -6,13 +6,8 @@ from collections.abc import Iterator
 
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import PersonId
-from tcpchat.core.limits import Limits
 from tcpchat.core.names import Key, fold
 from tcpchat.core.state import Person
-from tcpchat.errors import ChatError, Code
-
-# Names that are tried before giving up to suggest one.
-_SUGGESTIONS = 99
 
 
 class Users:
@@ -62,22 +57,3 @@ class Users:
         del self._people[fold(person.name)]
         del self._ids[person.id]
         del self._looks[skeleton(person.name)]
-
-
-def check_free(users: Users, name: str, person: Person | None, limits: Limits) -> None:
-    """Raise ``name-taken``, with a name that is free, if somebody other than ``person`` holds ``name``."""
-    holder = users.holder(name, person)
-    if holder is None:
-        return
-    free = next((other for other in _variants(name, limits) if users.holder(other) is None), None)
-    advice = f"{free} is free." if free else "Please choose another one."
-    facts = {"name": name} | ({"suggestion": free} if free else {})
-    taken = "is in use" if holder is users.get(name) else f"looks like {holder.name}, who is here"
-    raise ChatError(Code.NAME_TAKEN, f"The name {name} {taken}. {advice}", **facts)
-
-
-def _variants(name: str, limits: Limits) -> Iterator[str]:
-    for number in range(2, _SUGGESTIONS + 2):
-        other = f"{name}{number}"
-        if len(other) <= limits.name_characters and len(other.encode()) <= limits.name_bytes:
-            yield other

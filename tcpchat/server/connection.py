@@ -17,7 +17,7 @@ from tcpchat.core.entries import Entry
 from tcpchat.core.events import Notice
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Append, Change, ReadPage, Supply
+from tcpchat.core.requests import Append, Change, ReadPage, Secretive, Supply
 from tcpchat.core.requests import Request as HubRequest
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
@@ -34,10 +34,15 @@ _NOTHING = Request(Done())
 
 
 class Peer(Protocol):
-    """The transport's side of a connection."""
+    """The transport's side of a connection; ``address`` is where it comes from."""
+
+    address: str
 
     def finish(self, last: bytes) -> None:
         """Send ``last`` and close."""
+
+    def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, and close."""
 
     def proceed(self) -> None:
         """Lines may be handed over again: the connection is no longer blocked."""
@@ -74,6 +79,13 @@ class Commits(Protocol):
         """Commit ``change`` with others; ``waiter`` is told what it gave."""
 
 
+class Proofs(Protocol):
+    """What checks proofs and makes secrets; `tcpchat.server.prover.Prover` is the real one."""
+
+    def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
+        """Do what is asked for a peer at ``address``, and give the result to ``done``."""
+
+
 class Pages(Protocol):
     """What reads pages of the log; `tcpchat.server.pages.PageReaders` is the real one."""
 
@@ -88,6 +100,7 @@ class Services:
     hub: Hub
     commits: Commits
     pages: Pages
+    proofs: Proofs
     publisher: Publisher
     clock: IReactorTime
     limits: Limits
@@ -188,6 +201,10 @@ class Connection:
         """Send what the codec has to say at once, such as telnet's answers: they belong to no line."""
         self.deliver(data)
 
+    def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, and close."""
+        self._peer.dismiss(text, code)
+
     def reformat(self) -> None:
         """Let the publisher encode for this reader as the codec says by now."""
         self._services.publisher.resort(self.session)
@@ -265,6 +282,8 @@ class Connection:
             return
         if isinstance(outcome, ReadPage):
             self._services.pages.fetch(outcome, slot.done)
+        elif isinstance(outcome, Secretive):
+            self._services.proofs.perform(outcome, self._peer.address, slot.done)
         else:
             text = len(outcome.draft.text) if type(outcome) is Append else 0
             slot.size = text + self._limits.change_overhead_bytes

@@ -12,8 +12,9 @@ from twisted.logger import Logger
 
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.entries import PersonId, RoomId
-from tcpchat.core.events import Event
+from tcpchat.core.events import Event, Notice
 from tcpchat.core.state import Session
+from tcpchat.errors import Code
 from tcpchat.wire.codec import Encoder
 
 _log = Logger()
@@ -35,6 +36,9 @@ class Reader(Protocol):
 
     def deliver(self, data: bytes) -> None:
         """Send encoded events."""
+
+    def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, and close."""
 
 
 class _Chunk:
@@ -254,6 +258,16 @@ class Publisher:
         data = reader.encoder(current=False).encode((event,))
         if data:
             reader.deliver(data)
+
+    def tell(self, session: Session, text: str) -> None:
+        """Send one session a word from the server."""
+        self.send(session, Notice(text))
+
+    def dismiss(self, session: Session, text: str, code: Code) -> None:
+        """End a session's connection in the reactor's next turn: what is under way comes to its end first."""
+        reader = self._sessions.get(session)
+        if reader is not None:
+            self._clock.callLater(0, reader.dismiss, text, code)
 
     def catch_up(self, session: Session) -> None:
         """Let one session read what is pending for it."""

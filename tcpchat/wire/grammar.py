@@ -3,20 +3,54 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from tcpchat.core.answers import Answer, Completions
-from tcpchat.core.commands import Arrive, Command, Complete, Recolor, Say
+from tcpchat.core.commands import (
+    Arrive,
+    ChangePassword,
+    Command,
+    Complete,
+    Keys,
+    NewKey,
+    NewToken,
+    Recolor,
+    Register,
+    Say,
+    Tokens,
+    Unregister,
+)
 from tcpchat.core.names import HERE
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.completion import complete, is_begun
-from tcpchat.wire.local import Color, Help, Timezone
+from tcpchat.wire.dialog import Dialog, new_password
+from tcpchat.wire.local import (
+    AskKeys,
+    AskLogin,
+    AskPassword,
+    AskRegister,
+    AskTokens,
+    AskUnregister,
+    Color,
+    Help,
+    Timezone,
+)
 from tcpchat.wire.phrases import NAME_QUESTION, Words, help_lines, no_command
 from tcpchat.wire.table import WORDS, Row, nearest
 from tcpchat.wire.view import Adjust, parse_offset
+
+_DELETING = "This deletes your account for good."
+_SLIP = "That looks like a command with a password, so it was not said. Type yes to say it all the same:"
+# What may stand before a mistyped command, and how many words it has at most.
+_MARKS = " /\\.:!-"
+_SLIP_WORDS = 4
+_SECRETIVE = ("login", "register", "password", "unregister")
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 
@@ -44,7 +78,9 @@ def understand(line: str, *, named: bool) -> Command | Answer | Adjust | None:
         meant = nearest(word)
         facts = {"word": shown} | ({"suggestion": meant} if meant else {})
         raise ChatError(Code.UNKNOWN_COMMAND, no_command(shown, meant), **facts)
-    return Say(HERE, line) if named else Arrive(line)
+    if not named:
+        return Arrive(line)
+    return Dialog((_SLIP,), partial(_confirmed, line), hidden=False) if _is_slip(line) else Say(HERE, line)
 
 
 def _keep_local(command: Command) -> Command | Answer | Adjust:
@@ -58,7 +94,58 @@ def _keep_local(command: Command) -> Command | Answer | Adjust:
             return Adjust(colors=word == "on")
         case Color(word):
             return Recolor(None if word.lower() == "none" else word.lower())
+        case AskLogin(name, password):
+            return Arrive(name, password) if password is not None else password_of(name)
+        case AskRegister(code):
+            return new_password((), lambda given: Register(given[0], code=code))
+        case AskPassword():
+            return new_password(("Your password so far:",), lambda given: ChangePassword(*given))
+        case AskUnregister():
+            return Dialog((f"{_DELETING} Your password:",), lambda given: Unregister(given[0]))
+        case AskTokens() | AskKeys():
+            return _credentials(command)
     return command
+
+
+def password_of(name: str) -> Dialog:
+    """Return the question for the password of an account."""
+    return Dialog((f"The password of {name}:",), lambda given: Arrive(name, given[0]))
+
+
+def _credentials(command: AskTokens | AskKeys) -> Command:
+    """Return the command about tokens or keys."""
+    match command:
+        case AskTokens("", ""):
+            return Tokens()
+        case AskTokens("create", label, days):
+            return Tokens(create=NewToken(label[:64], days))
+        case AskTokens("revoke", ident) if ident:
+            return Tokens(revoke=ident)
+        case AskKeys("", ""):
+            return Keys()
+        case AskKeys("add", key) if key:
+            return Keys(add=NewKey(key[:1024], " ".join(key.split()[2:])[:64]))
+        case AskKeys("remove", ident) if ident:
+            return Keys(remove=ident)
+    verbs = (
+        "create LABEL DAYS, or /tokens revoke ID" if isinstance(command, AskTokens) else "add KEY, or /keys remove ID"
+    )
+    word = "/tokens" if isinstance(command, AskTokens) else "/keys"
+    raise ChatError(Code.BAD_FIELD, f"To see them, type {word}; else {word} {verbs}", field="action")
+
+
+def _is_slip(line: str) -> bool:
+    """Return whether a line of speech looks like a command with a password that was mistyped."""
+    words = line.lstrip(_MARKS).split()
+    if not 2 <= len(words) <= _SLIP_WORDS:
+        return False
+    return bool(get_close_matches(words[0].lower(), _SECRETIVE, n=1, cutoff=0.8))
+
+
+def _confirmed(line: str, given: Sequence[str]) -> Command:
+    if given[0].strip().lower() not in ("yes", "y"):
+        raise ChatError(Code.NOT_ALLOWED, "It was not said.")
+    return Say(HERE, line)
 
 
 def _build(row: Row, word: str, rest: str) -> Command:

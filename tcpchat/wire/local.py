@@ -25,3 +25,39 @@ class Color(LocalCommand, frozen=True):
     """See the names of others in colours (``on``, ``off``), or take a colour (``none``: none)."""
 
     word: str
+
+
+class AskLogin(LocalCommand, frozen=True):
+    """Log in to an account; without a password it is asked for."""
+
+    name: str
+    password: str | None = None
+
+
+class AskRegister(LocalCommand, frozen=True):
+    """Make an account of the guest that one is; without a password it is asked for."""
+
+    code: str = ""
+
+
+class AskPassword(LocalCommand, frozen=True):
+    """Ask for the old password and a new one."""
+
+
+class AskUnregister(LocalCommand, frozen=True):
+    """Ask for the password, and delete the account."""
+
+
+class AskTokens(LocalCommand, frozen=True):
+    """List tokens (no ``action``), or ``create`` or ``revoke`` one."""
+
+    action: str = ""
+    argument: str = ""
+    days: int | None = None
+
+
+class AskKeys(LocalCommand, frozen=True):
+    """List keys (no ``action``), or ``add`` or ``remove`` one."""
+
+    action: str = ""
+    argument: str = ""

@@ -17,6 +17,7 @@ from tcpchat.core.answers import (
     Arrived,
     Away,
     Completions,
+    CredentialSummaries,
     Done,
     Goodbye,
     Greeting,
@@ -34,7 +35,21 @@ from tcpchat.core.answers import (
     TopicText,
     UserList,
 )
-from tcpchat.core.commands import Create, History, Ignore, Ping, Recolor, Rename, Unignore
+from tcpchat.core.commands import (
+    ChangePassword,
+    Create,
+    History,
+    Ignore,
+    Keys,
+    Logout,
+    Ping,
+    Recolor,
+    Register,
+    Rename,
+    Tokens,
+    Unignore,
+    Unregister,
+)
 from tcpchat.core.events import (
     AwayChanged,
     Crowd,
@@ -216,6 +231,16 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
             return [f"The topic of {room} is: {text}" if text else f"{room} has no topic. Type /topic TEXT to set one."]
         case Switched(room):
             return [_focus(room)]
+        case Named(user) if isinstance(asked, Register):
+            return [f"The name {user.name} is yours now. To come back, type it, or /login {user.name}."]
+        case Done() if isinstance(asked, ChangePassword):
+            return ["Your password is changed."]
+        case Done() if isinstance(asked, Unregister):
+            return ["Your account is deleted."]
+        case Done() if isinstance(asked, Logout):
+            return ["You are logged out.", NAME_QUESTION]
+        case CredentialSummaries():
+            return _credentials(asked, answer, view)
         case Named(user) if isinstance(asked, Rename):
             return [f"You are called {user.name} now."]
         case Named(user) if isinstance(asked, Recolor):
@@ -266,11 +291,31 @@ def _room(room: RoomSummary) -> str:
     return f"Room {room.room}: {company}, {log}." + (f" The topic is: {room.topic}" if room.topic else "")
 
 
+def _credentials(asked: object, answer: CredentialSummaries, view: View) -> list[str]:
+    """Return one's tokens or keys, or what has become of them; a new token is shown this once."""
+    word = "token" if isinstance(asked, Tokens) else "key"
+    if answer.token:
+        return [f"The new token, shown this once: {answer.token}"]
+    if isinstance(asked, Tokens) and asked.revoke:
+        return ["The token is good no longer."]
+    if isinstance(asked, Keys) and (asked.add or asked.remove):
+        return ["The key is added." if asked.add else "The key is good no longer."]
+    if not answer.credentials:
+        return [f"You have no {word}s."]
+    return [f"{_count(len(answer.credentials), word, word + 's')}:"] + [
+        f"{one.label or word}, id {one.id}, made on {view.day(one.created)}"
+        + (f", good until {view.day(one.expires)}" if one.expires else "")
+        + (f", last used on {view.day(one.used)}." if one.used else ", never used.")
+        for one in answer.credentials
+    ]
+
+
 def _profile(answer: Profile, view: View) -> str:
     since = f"{view.time(answer.since)} {view.zone} on {view.day(answer.since)}"
     rooms = f"in {_named(answer.rooms)}" if answer.rooms else "in no room"
     away = f" Away: {answer.away}" if answer.away else ""
-    return f"{answer.user.name} is a guest, here since {since}, {rooms}.{away}"
+    kind = "registered" if answer.registered else "a guest"
+    return f"{answer.user.name} is {kind}, here since {since}, {rooms}.{away}"
 
 
 def _topic(name: str, room: str, text: str) -> str:

@@ -80,9 +80,13 @@ class Telnet:
         return None if self._negotiation.ours.pending(ECHO) else not self._negotiation.ours.on(ECHO)
 
     def echo_off(self) -> None:
-        """Ask the peer to show nothing of what is typed (RFC 857), for a password; one without telnet isn't asked."""
-        if self._negotiation is not None:
-            self._negotiation.ours.request(ECHO)
+        """Ask the peer to show nothing of what is typed (RFC 857), for a password.
+
+        Also one that has shown no telnet: the usual one begins nothing by itself. Others see three odd bytes.
+        """
+        if self._negotiation is None:
+            self._negotiation = Negotiation()
+        self._negotiation.ours.request(ECHO)
 
     def echo_on(self) -> None:
         """Ask the peer to show what is typed again."""

@@ -8,10 +8,12 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from tcpchat.core.answers import Answer, Arrived, Greeting, Named
+from tcpchat.core.commands import Arrive, Command, Logout
 from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Outlet, Request
-from tcpchat.wire.grammar import understand
+from tcpchat.wire.dialog import GIVEN_UP, Dialog
+from tcpchat.wire.grammar import password_of, understand
 from tcpchat.wire.keys import edited
 from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, phrase_answer, phrase_error, phrase_events
 from tcpchat.wire.telnet import Telnet
@@ -21,6 +23,9 @@ _NOT_UTF8 = (
     "That line was not UTF-8, so it was not read. Set your terminal to UTF-8. "
     "Some telnets damage letters, where nc does not."
 )
+
+
+_SEEN = " (It may be seen on your screen.)"
 
 
 class TextEncoder:
@@ -44,10 +49,12 @@ def _encoder(view: View, *, current: bool) -> TextEncoder:
 class TextCodec:
     """One person. Until there is a name, every line that isn't a command is taken for one."""
 
-    __slots__ = ("_name", "_telnet", "_view")
+    __slots__ = ("_dialog", "_name", "_telnet", "_view")
 
     def __init__(self) -> None:
         self._name = ""
+        # What is being asked: the next line is its answer.
+        self._dialog: Dialog | None = None
         self._telnet = Telnet()
         self._view = View()
 
@@ -67,30 +74,76 @@ class TextCodec:
         return text
 
     def feed(self, line: bytes, outlet: Outlet) -> Request | None:
-        """Understand one line: a command, a name, or speech for the current room."""
+        """Understand one line: a command, a name, speech for the current room, or the answer to a question."""
         try:
-            asked = understand(edited(line.decode()), named=bool(self._name))
+            words = edited(line.decode())
+            if self._dialog is not None:
+                return Request(self._answered(words, outlet))
+            asked = understand(words, named=bool(self._name))
         except UnicodeDecodeError:
             return Request(ChatError(Code.BAD_UTF8, _NOT_UTF8))
         except ChatError as error:
             return Request(error.detached())
         if asked is None:
             return None
+        if isinstance(asked, Dialog):
+            return Request(self._ask(asked, outlet))
         return Request(self._adjust(asked, outlet) if isinstance(asked, Adjust) else asked)
 
     def reply(self, request: Request, answer: Answer | ChatError) -> bytes:
         """Return the answer as lines; what was said needs none, since its author sees it like everybody."""
         if isinstance(answer, ChatError):
+            if isinstance(request.asks, Arrive) and "registered" in answer.facts:
+                return self._ask_password(str(answer.facts["registered"]))
             error = phrase_error(answer)
             lines = (error,) if self._name else (error, NAME_QUESTION)
             return _lines(lines, self._view)
         if isinstance(answer, Arrived | Named):
             self._name = answer.user.name
+        elif isinstance(request.asks, Logout):
+            self._name = ""
         return _lines(phrase_answer(request.asks, answer, self._name, self._view), self._view)
 
     def encoder(self, *, current: bool) -> TextEncoder:
         """Return the encoder that names the room unless it is the current one."""
         return _encoder(self._view, current=current)
+
+    def _ask(self, dialog: Dialog, outlet: Outlet) -> Words:
+        """Begin to ask, or go on."""
+        self._dialog = dialog
+        if dialog.hidden and not dialog.given:
+            self._telnet.echo_off()
+            outlet.answer(self._telnet.take_replies())
+        return Words((self._question(dialog),))
+
+    def _question(self, dialog: Dialog) -> str:
+        """Return the next question, with a warning unless the terminal is known to hide the answer."""
+        seen = dialog.hidden and not dialog.given and self._telnet.echo is not False
+        return f"{dialog.question}{_SEEN if seen else ''}"
+
+    def _ask_password(self, name: str) -> bytes:
+        """Ask somebody who gave the name of an account for its password."""
+        self._dialog = dialog = password_of(name)
+        self._telnet.echo_off()
+        lines = (f"The name {name} is registered. If it is not yours, press Enter.", self._question(dialog))
+        return self._telnet.take_replies() + _lines(lines, self._view)
+
+    def _answered(self, text: str, outlet: Outlet) -> Command | Words:
+        """Take an answer; a `ChatError` or an empty one ends the dialog."""
+        assert self._dialog is not None
+        dialog, self._dialog = self._dialog, None
+        if dialog.hidden and self._telnet.echo is False:
+            outlet.answer(b"\r\n")  # the end of the line was not shown either
+        found: Dialog | Command | None = None
+        try:
+            found = dialog.answered(text) if text.strip() else None
+            if isinstance(found, Dialog):
+                return self._ask(found, outlet)
+        finally:
+            if dialog.hidden and not isinstance(found, Dialog):
+                self._telnet.echo_on()
+                outlet.answer(self._telnet.take_replies())
+        return Words((GIVEN_UP,) if self._name else (NAME_QUESTION,)) if found is None else found
 
     def _adjust(self, adjust: Adjust, outlet: Outlet) -> Words:
         """Read differently from here on."""

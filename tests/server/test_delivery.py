@@ -27,7 +27,18 @@ from tcpchat.core.entries import LOBBY_ID, Entry, RoomId, Seq
 from tcpchat.core.history import trim
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Append, Change, CreateRoom, Deleted, Page, ReadPage, Result, Supply
+from tcpchat.core.requests import (
+    Append,
+    Change,
+    CreateRoom,
+    Deleted,
+    DeleteRoom,
+    Page,
+    ReadPage,
+    Result,
+    Secretive,
+    Supply,
+)
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.commits import GroupCommit, Waiter
@@ -96,6 +107,7 @@ class Disk:
                 return ChatError(Code.ROOM_EXISTS, "It exists.")
             self.labels[record.id] = record.name
             return record
+        assert isinstance(change, DeleteRoom)
         self._gone.add(change.room)
         self._keys = {key: room for key, room in self._keys.items() if room != change.room}
         return Deleted(change.room, change.label)
@@ -181,7 +193,9 @@ class BusyHouse:
         self._untold = 0
         self._asked: list[tuple[ReadPage, Callable[[Supply], None]]] = []
         self._read: list[tuple[Page, Callable[[Supply], None]]] = []
-        self._factory = ChatFactory(Services(self.hub, self, self, self._publisher, self._clock, _LIMITS), _TRUSTED)
+        self._factory = ChatFactory(
+            Services(self.hub, self, self, self, self._publisher, self._clock, _LIMITS), _TRUSTED
+        )
 
     def __enter__(self) -> Self:
         self._commits.start()
@@ -200,6 +214,9 @@ class BusyHouse:
     def submit(self, change: Change, waiter: Waiter) -> None:
         self._untold += 1
         self._commits.submit(change, waiter)
+
+    def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
+        raise AssertionError("nobody has an account here")
 
     def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
         self._asked.append((request, done))

@@ -11,6 +11,7 @@ from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.entries import PersonId, RoomId, Seq
 from tcpchat.core.events import Event, Notice
 from tcpchat.core.state import Room, Session
+from tcpchat.errors import Code
 from tcpchat.server.publisher import Publisher
 from tcpchat.wire.codec import Encoder
 
@@ -43,6 +44,9 @@ class Member:
 
     def encoder(self, *, current: bool) -> Encoder:
         return self._here if current else self._elsewhere
+
+    def dismiss(self, text: str, code: Code) -> None:
+        raise AssertionError("nobody is dismissed here")
 
     def deliver(self, data: bytes) -> None:
         self.given.append(data)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from tcpchat.core.entries import RoomId, RoomRecord
-from tcpchat.core.requests import Append, Change, CreateRoom
+from tcpchat.core.requests import Append, Change, CreateRoom, DeleteRoom
 from tcpchat.store.schema import rooms
 from tests.store.material import Store, create, direct, read, remove, say, told, unfit
 
@@ -44,6 +44,7 @@ class Model:
                     return "store-failed"
                 self.logs[draft.room].append(draft.text)
                 return len(self.logs[draft.room])
+        assert isinstance(change, DeleteRoom)
         self.names.pop(change.room, None)
         return f"-{change.label}"
 

@@ -1,0 +1,246 @@
+"""Accounts and what proves them: registering, passwords, tokens, keys and certificates."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+from msgspec import UNSET
+
+from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State
+from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done, Named
+from tcpchat.core.chat import Chat, not_logged_in
+from tcpchat.core.claims import check_free
+from tcpchat.core.commands import Certificates, ChangePassword, Keys, NewKey, NewToken, Register, Tokens, Unregister
+from tcpchat.core.entries import PersonId
+from tcpchat.core.events import User
+from tcpchat.core.login import admit
+from tcpchat.core.names import check_person_name, fold
+from tcpchat.core.proofs import PasswordProof, parse_key
+from tcpchat.core.requests import (
+    ChangeCredentials,
+    CredentialList,
+    CredentialsChanged,
+    IssuedToken,
+    IssueToken,
+    ListCredentials,
+    Protect,
+    Protected,
+    Prove,
+    Proven,
+    Request,
+    SaveAccount,
+    Supply,
+)
+from tcpchat.core.state import Session
+from tcpchat.core.text import clean
+from tcpchat.errors import ChatError, Code
+
+_DAY_MS = 86_400_000
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+
+
+def register(chat: Chat, session: Session, command: Register, supply: Supply | None) -> Named | Request:
+    """Make an account of a guest, who stays the same person, or of a free name, and log in to it."""
+    if isinstance(supply, ChatError):
+        raise supply
+    if isinstance(supply, Account):
+        return Named(_become(chat, session, supply))
+    person = session.person
+    if person is not None and person.registered:
+        raise ChatError(Code.ALREADY_LOGGED_IN, f"You have an account already: it is called {person.name}.")
+    if person is None and not command.name:
+        raise not_logged_in()
+    _check_policy(chat, command.code)
+    name = check_person_name(command.name or (person.name if person else ""), chat.limits)
+    check_free(chat, name, person)
+    if not isinstance(supply, Protected):
+        return Protect(command.password, name)
+    ident = person.id if person is not None and fold(name) == fold(person.name) else PersonId(chat.new_id())
+    account = Account(ident, fold(name), name, person.color if person else None, State.GOOD, "", 0, chat.now())
+    return SaveAccount(account, _protected(chat, session, ident, supply))
+
+
+def change_password(chat: Chat, session: Session, command: ChangePassword, supply: Supply | None) -> Done | Request:
+    """Check the old password and store another; who is logged in with the old one elsewhere is logged out."""
+    if isinstance(supply, ChatError):
+        raise supply
+    account = _account(chat, session)
+    if isinstance(supply, Proven):
+        return Protect(command.new, account.name)
+    if isinstance(supply, Protected):
+        add = _protected(chat, session, account.id, supply)
+        return ChangeCredentials(account.id, add, (CredentialKind.PASSWORD, CredentialKind.SCRAM))
+    if isinstance(supply, CredentialsChanged):
+        return Done()
+    return Prove(account.id, PasswordProof(command.old))
+
+
+def unregister(chat: Chat, session: Session, command: Unregister, supply: Supply | None) -> Done | Request:
+    """Delete the account with all that proves it; its name is kept from others for a while."""
+    if isinstance(supply, ChatError):
+        raise supply
+    if isinstance(supply, Account):
+        return Done()
+    account = _account(chat, session)
+    if isinstance(supply, Proven):
+        until = chat.now() + chat.limits.held_days * _DAY_MS
+        return SaveAccount(msgspec.structs.replace(account, state=State.DELETED, until=until), ())
+    return Prove(account.id, PasswordProof(command.password))
+
+
+def tokens(chat: Chat, session: Session, command: Tokens, supply: Supply | None) -> CredentialSummaries | Request:
+    """List tokens, make one, or revoke one."""
+    return _change(chat, session, CredentialKind.TOKEN, command.create, command.revoke, supply)
+
+
+def keys(chat: Chat, session: Session, command: Keys, supply: Supply | None) -> CredentialSummaries | Request:
+    """List keys, add one, or remove one."""
+    return _change(chat, session, CredentialKind.KEY, command.add, command.remove, supply)
+
+
+def certificates(
+    chat: Chat, session: Session, command: Certificates, supply: Supply | None
+) -> CredentialSummaries | Request:
+    """List certificates, add one, or remove one."""
+    add: NewKey | None = None
+    if command.add is not None:
+        found = command.add.fingerprint.replace(":", "").lower() or session.channel.certificate or ""
+        if not _FINGERPRINT.fullmatch(found):
+            raise ChatError(
+                Code.BAD_FIELD,
+                "A certificate is named by its SHA-256, 64 hexadecimal digits; this connection has shown none.",
+                field="fingerprint",
+            )
+        add = NewKey(found, command.add.label)
+    return _change(chat, session, CredentialKind.CERTIFICATE, add, command.remove, supply)
+
+
+def revoked(chat: Chat, change: CredentialsChanged) -> None:
+    """End the sessions that were proved by what proves nothing any more, but for the one that put it right."""
+    person = chat.users.by_id(change.account)
+    added = {credential.id for credential in change.added}
+    for session in list(person.sessions) if person is not None else ():
+        if session.credential in change.removed:
+            if session.next_credential in added:
+                session.credential = session.next_credential
+            else:
+                chat.audience.dismiss(session, "What you logged in with is good no longer.", Code.REVOKED)
+
+
+def changed(chat: Chat, account: Account) -> None:
+    """Take an account as it is stored now, and end its sessions if it may not be used any more."""
+    chat.accounts.put(account)
+    person = chat.users.by_id(account.id)
+    if person is None or account.state is State.GOOD:
+        return
+    words = {State.SUSPENDED: "is suspended", State.BANNED: "is banned", State.DELETED: "is deleted"}
+    reason = f": {clean(account.reason)}" if account.reason else "."
+    codes = {State.SUSPENDED: Code.SUSPENDED, State.BANNED: Code.BANNED, State.DELETED: Code.REVOKED}
+    for session in list(person.sessions):
+        text = f"The account {account.name} {words[account.state]}{reason}"
+        chat.audience.dismiss(session, text, codes[account.state])
+
+
+def _change(
+    chat: Chat,
+    session: Session,
+    kind: CredentialKind,
+    add: NewToken | NewKey | None,
+    remove: str | None,
+    supply: Supply | None,
+) -> CredentialSummaries | Request:
+    if isinstance(supply, ChatError):
+        raise supply
+    account = _account(chat, session)
+    if isinstance(supply, IssuedToken):
+        session.token = supply.token
+        return _add(chat, account, kind, supply.data, add)
+    if isinstance(supply, CredentialsChanged):
+        return _made(session, supply, remove)
+    if remove is not None:
+        return ChangeCredentials(account.id, ids=(_credential_id(remove),))
+    if not isinstance(supply, CredentialList):
+        return ListCredentials(account.id, kind)
+    if add is None:
+        return CredentialSummaries([_summary(credential) for credential in supply.credentials])
+    if len(supply.credentials) >= chat.limits.credentials:
+        raise ChatError(
+            Code.TOO_MANY_CREDENTIALS,
+            f"You have {len(supply.credentials)} of them, as many as one can: remove one first.",
+            max=chat.limits.credentials,
+        )
+    if isinstance(add, NewToken):
+        return IssueToken()
+    return _add(chat, account, kind, parse_key(add.key) if kind is CredentialKind.KEY else add.key, add)
+
+
+def _add(
+    chat: Chat, account: Account, kind: CredentialKind, data: str, add: NewToken | NewKey | None
+) -> ChangeCredentials:
+    label = clean(add.label) if add is not None else ""
+    days = add.expires if isinstance(add, NewToken) else None
+    expires = None if days is None else chat.now() + days * _DAY_MS
+    credential = Credential(CredentialId(chat.new_id()), account.id, kind, data, label, chat.now(), expires)
+    return ChangeCredentials(account.id, (credential,))
+
+
+def _made(session: Session, change: CredentialsChanged, remove: str | None) -> CredentialSummaries:
+    """Return what was added, with the token that is shown this once."""
+    if remove is not None and not change.removed:
+        raise ChatError(Code.NO_SUCH_CREDENTIAL, "You have none with this id.")
+    token, session.token = session.token, ""
+    return CredentialSummaries([_summary(credential) for credential in change.added], token or UNSET)
+
+
+def _protected(chat: Chat, session: Session, account: PersonId, supply: Protected) -> tuple[Credential, ...]:
+    """Return the credentials of a new password; the session will have been proved by it."""
+    made = tuple(
+        Credential(CredentialId(chat.new_id()), account, kind, data, "", chat.now()) for kind, data in supply.data
+    )
+    session.next_credential = next(one.id for one in made if one.kind is CredentialKind.PASSWORD)
+    return made
+
+
+def _become(chat: Chat, session: Session, account: Account) -> User:
+    person = session.person
+    credential = session.next_credential
+    assert credential is not None
+    if person is not None and person.id == account.id:
+        person.registered = True
+        session.credential = credential
+        return person.user
+    return admit(chat, session, Proven(account, credential)).user
+
+
+def _account(chat: Chat, session: Session) -> Account:
+    person = chat.person(session)
+    account = chat.accounts.by_id(person.id)
+    if account is None:
+        raise ChatError(Code.ACCOUNT_NEEDED, "You are a guest: register first.")
+    return account
+
+
+def _check_policy(chat: Chat, code: str) -> None:
+    policy = chat.policy
+    if policy.registration == "closed":
+        raise ChatError(Code.NOT_ALLOWED, "Nobody can register here: ask who runs this server for an account.")
+    if policy.registration == "invitation" and not policy.invites(code):
+        raise ChatError(Code.NOT_ALLOWED, "To register here one needs an invitation code: this is not one.")
+
+
+def _summary(credential: Credential) -> CredentialSummary:
+    return CredentialSummary(
+        f"{credential.id:016x}",
+        credential.label,
+        credential.created,
+        credential.expires or UNSET,
+        credential.used or UNSET,
+    )
+
+
+def _credential_id(text: str) -> CredentialId:
+    try:
+        return CredentialId(int(text, 16) if len(text) <= 16 else 0)
+    except ValueError:
+        raise ChatError(Code.NO_SUCH_CREDENTIAL, "You have none with this id.") from None

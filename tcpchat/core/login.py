@@ -1,0 +1,171 @@
+"""Logging in, as a guest or with whatever proves an account. Every way ends in `admit`."""
+
+from __future__ import annotations
+
+from tcpchat.core.accounts import Account, State
+from tcpchat.core.answers import Arrived, Challenge, JoinedRoom, LoggedIn
+from tcpchat.core.audience import EVERYBODY
+from tcpchat.core.catalogue import summaries
+from tcpchat.core.chat import Chat
+from tcpchat.core.claims import check_free, is_free, variants
+from tcpchat.core.commands import Arrive, AskChallenge, Join, Login
+from tcpchat.core.entries import PersonId
+from tcpchat.core.membership import join, sign_out
+from tcpchat.core.names import LOBBY, check_color, check_person_name
+from tcpchat.core.people import call
+from tcpchat.core.proofs import CertificateProof, PasswordProof, Proof, SignatureProof, TokenProof, signed_message
+from tcpchat.core.requests import CreateRoom, Prove, Proven, ReadPage, Supply
+from tcpchat.core.state import Person, Session
+from tcpchat.core.text import clean
+from tcpchat.errors import ChatError, Code
+
+# A nonce that is to be signed is good for this connection, for one login, so long.
+_NONCE_MS = 120_000
+
+
+def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -> LoggedIn | Prove:
+    """Log in as a guest, or with the one proof that is given; joins nothing by itself."""
+    if isinstance(supply, Proven):
+        return LoggedIn(admit(chat, session, supply).user, summaries(chat))
+    if supply is not None:
+        raise supply if isinstance(supply, ChatError) else _refused()
+    _check_anonymous(session)
+    proof = _proof(chat, session, command)
+    if proof is None:
+        return LoggedIn(admit_guest(chat, session, command.name, command.color).user, summaries(chat))
+    account = chat.accounts.get(command.name)
+    return Prove(account.id if account else None, proof)
+
+
+def arrive(
+    chat: Chat, session: Session, command: Arrive, supply: Supply | None
+) -> Arrived | CreateRoom | ReadPage | Prove:
+    """Log in and join the lobby; the name of an account needs its password."""
+    if supply is None:
+        _check_anonymous(session)
+        account = chat.accounts.get(command.name)
+        if command.password is not None:
+            return Prove(account.id if account else None, PasswordProof(command.password))
+        person = admit_guest(chat, session, command.name, None)
+    elif isinstance(supply, Proven):
+        person, supply = admit(chat, session, supply), None
+    elif session.person is None or (command.password is not None and not session.person.registered):
+        raise supply if isinstance(supply, ChatError) else _refused()
+    else:
+        person = session.person
+    try:
+        lobby = join(chat, session, Join(LOBBY), supply)
+    except ChatError as error:
+        return Arrived(person.user, error.detached())
+    return Arrived(person.user, lobby) if isinstance(lobby, JoinedRoom) else lobby
+
+
+def challenge(chat: Chat, session: Session, command: AskChallenge, supply: Supply | None) -> Challenge:
+    """Give the connection a nonce, to be signed once within two minutes."""
+    nonce = f"{chat.new_id():016x}{chat.new_id():016x}"
+    session.nonce = (nonce, chat.now() + _NONCE_MS)
+    return Challenge(nonce, chat.identity.server, session.channel.exporter)
+
+
+def admit(chat: Chat, session: Session, proven: Proven) -> Person:
+    """Make the session that of an account: the one function through which every proof ends.
+
+    Raises ``suspended``, ``banned``, or ``bad-credentials`` for an account that has gone. A guest who holds the name
+    is given another.
+    """
+    account = chat.accounts.by_id(proven.account.id) or proven.account
+    check_state(account, chat.now())
+    _check_anonymous(session)
+    person = chat.users.by_id(account.id)
+    if person is not None and len(person.sessions) >= chat.limits.sessions_per_account:
+        raise ChatError(
+            Code.TOO_MANY_CONNECTIONS,
+            f"You are connected {len(person.sessions)} times, as often as one can be: close one first.",
+            max=chat.limits.sessions_per_account,
+        )
+    sign_out(chat, session)
+    person = chat.users.by_id(account.id)
+    if person is None:
+        _make_room(chat, account)
+        person = Person(account.id, account.name, account.color, registered=True, since=chat.now())
+        chat.users.add(person)
+    _begin(chat, session, person)
+    session.credential = proven.credential
+    return person
+
+
+def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> Person:
+    """Make the session that of a guest with a free name."""
+    if session.person is not None:
+        raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
+    if not chat.policy.guests:
+        raise ChatError(Code.ACCOUNT_NEEDED, "Guests are not let in here: log in with an account.")
+    name = check_person_name(name, chat.limits)
+    color = check_color(color)
+    check_free(chat, name, None)
+    person = Person(PersonId(chat.new_id()), name, color, since=chat.now())
+    chat.users.add(person)
+    _begin(chat, session, person)
+    return person
+
+
+def check_state(account: Account, now: int) -> None:
+    """Raise what keeps an account from being used at ``now``."""
+    if account.state is State.DELETED:
+        raise _refused()
+    if account.state is State.GOOD or 0 < account.until <= now:
+        return
+    code, word = (Code.BANNED, "banned") if account.state is State.BANNED else (Code.SUSPENDED, "suspended")
+    reason = f": {clean(account.reason)}" if account.reason else "."
+    raise ChatError(code, f"The account {account.name} is {word}{reason}", until=account.until)
+
+
+def _begin(chat: Chat, session: Session, person: Person) -> None:
+    person.sessions[session] = None
+    session.person = person
+    session.nonce = None
+    chat.audience.enter(EVERYBODY, session)
+
+
+def _make_room(chat: Chat, account: Account) -> None:
+    """Give another name to the guest who holds that of an account, or one that looks like it."""
+    for guest in dict.fromkeys((chat.users.get(account.name), chat.users.alike(account.name))):
+        if guest is not None and guest.id != account.id:
+            other = next(name for name in variants(chat, guest.name) if is_free(chat, name))
+            call(chat, guest, other)
+            for session in guest.sessions:
+                chat.audience.tell(session, f"Your name belongs to an account: you are called {other} now.")
+
+
+def _check_anonymous(session: Session) -> None:
+    """Raise ``already-logged-in`` for an account; a guest may become one."""
+    if session.person is not None and session.person.registered:
+        raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
+
+
+def _proof(chat: Chat, session: Session, command: Login) -> Proof | None:
+    """Return the one proof that is given, if any; a nonce is good once, whatever becomes of it."""
+    given = [name for name in ("password", "token", "signature", "certificate") if getattr(command, name)]
+    if len(given) > 1:
+        raise ChatError(Code.BAD_FIELD, f"Give only one proof, not {' and '.join(given)}.", field=given[1])
+    if command.password:
+        return PasswordProof(command.password)
+    if command.token:
+        return TokenProof(command.token)
+    if command.certificate:
+        if session.channel.certificate is None:
+            raise ChatError(Code.BAD_CREDENTIALS, "You have shown no certificate: connect by TLS with one.")
+        return CertificateProof(session.channel.certificate)
+    if command.signature:
+        nonce, session.nonce = session.nonce, None
+        if nonce is None or nonce[1] <= chat.now():
+            raise ChatError(Code.BAD_CREDENTIALS, "There is nothing to sign any more: ask for a challenge first.")
+        account = chat.accounts.get(command.name)
+        name = account.name if account else command.name
+        message = signed_message(chat.identity.server, name, nonce[0], session.channel.exporter)
+        return SignatureProof(command.signature, message)
+    return None
+
+
+def _refused() -> ChatError:
+    return ChatError(Code.BAD_CREDENTIALS, "That name and what proves it don't belong together.")

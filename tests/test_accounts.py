@@ -1,0 +1,423 @@
+"""Accounts on every wire: whose a name is, what proves it, and what happens when that is good no longer."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from tcpchat.core.accounts import Account, State
+from tcpchat.core.chat import Policy
+from tcpchat.core.proofs import signed_message
+from tcpchat.core.state import Channel, Session
+from tcpchat.errors import ChatError, Code
+from tests.house import House, Script, Terminal
+
+SECRET = "correct horse"
+KEY = base64.b64encode(bytes(32)).decode()
+FINGERPRINT = "ab" * 32
+DAY = 86_400
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+def registered(house: House, name: str = "nina") -> Script:
+    """Return somebody who has just registered."""
+    person = Script(house, name)
+    person.ask("register", password=SECRET)
+    person.take()
+    return person
+
+
+def account_of(house: House, name: str = "nina") -> Account:
+    account = house.chat.accounts.get(name)
+    assert account is not None
+    return account
+
+
+def store(house: House, account: Account) -> None:
+    """Change an account as an administrator does."""
+    house.store.accounts[account.id] = account
+    house.hub.commit([account])
+    house.settle()
+
+
+def refusal(person: Script, op: str, **data: Any) -> Code:
+    with pytest.raises(ChatError) as refused:
+        person.ask(op, **data)
+    return refused.value.code
+
+
+def test_a_guest_who_registers_stays_the_same_person(house: House) -> None:
+    nina, bob = Script(house, "nina"), Script(house, "bob")
+    nina.tell("bob", "psst")
+    house.settle()
+    assert nina.ask("register", password=SECRET) == {"user": {"name": "nina"}}
+    assert nina.ask("whois", user="nina")["registered"] is True
+    nina.tell("bob", "still me")
+    house.settle()
+    assert bob.heard() == ["nina to bob: psst", "nina to bob: still me"]
+    assert len([log for log in house.store.logs.values() if log]) == 1
+
+
+def test_a_registered_name_is_its_owner_s(house: House) -> None:
+    registered(house).ask("logout")
+    stranger = Script(house)
+    with pytest.raises(ChatError, match=r"The name NINA is registered.*NINA2 is free") as refused:
+        stranger.ask("login", name="NINA")
+    assert refused.value.code is Code.NAME_REGISTERED
+    assert refusal(stranger, "login", name="n\u0456na") is Code.NAME_REGISTERED
+    assert refusal(stranger, "login", name="nina", password="wrong horse") is Code.BAD_CREDENTIALS
+    assert refusal(stranger, "login", name="nobody-such", password=SECRET) is Code.BAD_CREDENTIALS
+    assert stranger.ask("login", name="Nina", password=SECRET)["user"] == {"name": "nina"}
+    other = Script(house, "bob")
+    assert refusal(other, "nick", name="nina") is Code.NAME_REGISTERED
+    assert refusal(other, "register", name="nina", password=SECRET) is Code.NAME_REGISTERED
+    assert other.ask("register", name="bobby", password=SECRET)["user"] == {"name": "bobby"}
+
+
+def test_several_sessions_are_one_person(house: House) -> None:
+    first = registered(house)
+    first.enter("lobby")
+    bob = Script(house, "bob")
+    bob.enter("lobby")
+    first.take()
+    second = Script(house)
+    second.ask("login", name="nina", password=SECRET)
+    second.enter("lobby")
+    assert bob.saw() == []
+    assert [user["name"] for user in bob.ask("members", room="lobby")["members"]] == ["nina", "bob"]
+    assert bob.ask("rooms")["rooms"][0]["members"] == 2
+    first.say("lobby", "hello")
+    bob.tell("nina", "psst")
+    second.tell("bob", "what?")
+    house.settle()
+    for session in (first, second):
+        session.name = "nina"
+        assert sorted(session.heard()) == ["bob to nina: psst", "nina in lobby: hello", "nina to bob: what?"]
+    bob.take()
+    first.ask("logout")
+    assert bob.saw() == []
+    second.ask("nick", name="ninette")
+    assert [line["op"] for line in bob.take()] == ["renamed"]
+    second.ask("quit")
+    assert bob.saw() == ["ninette left lobby"]
+    assert account_of(house, "ninette").name == "ninette"
+    assert house.chat.accounts.get("nina") is None
+
+
+def test_a_conversation_goes_on_when_both_come_back(house: House) -> None:
+    nina, bob = registered(house), registered(house, "bob")
+    nina.tell("bob", "one")
+    house.settle()
+    for person in (nina, bob):
+        person.ask("logout")
+        person.take()
+    nina.ask("login", name="nina", password=SECRET)
+    bob.ask("login", name="bob", password=SECRET)
+    bob.tell("nina", "two")
+    house.settle()
+    (message,) = [line["data"] for line in nina.take() if line["op"] == "message"]
+    assert message["seq"] == 2
+    texts = [entry["text"] for entry in nina.ask("history", room=message["room"])["entries"]]
+    assert texts == ["one", "two"]
+
+
+def test_a_guest_who_holds_the_name_is_moved(house: House) -> None:
+    registered(house).ask("logout")
+    account = account_of(house)
+    held = msgspec.structs.replace(account, state=State.DELETED, until=1)
+    store(house, held)
+    guest, bob = Script(house, "nina"), Script(house, "bob")
+    guest.enter("lobby")
+    bob.enter("lobby")
+    guest.take()
+    store(house, account)
+    owner = Script(house)
+    owner.ask("login", name="nina", password=SECRET)
+    assert "you are called nina2 now" in next(line["data"]["text"] for line in guest.take() if line["op"] == "notice")
+    assert [line["data"]["user"]["name"] for line in bob.take() if line["op"] == "renamed"] == ["nina2"]
+
+
+def test_a_password_is_changed_and_who_used_the_old_one_is_out(house: House) -> None:
+    here, there = registered(house), Script(house)
+    there.ask("login", name="nina", password=SECRET)
+    token = here.ask("tokens", create={"label": "bot"})["token"]
+    bot = Script(house)
+    bot.ask("login", token=token)
+    assert refusal(here, "password", old="wrong horse", new="battery staple") is Code.BAD_CREDENTIALS
+    assert refusal(here, "password", old=SECRET, new="short") is Code.WEAK_PASSWORD
+    here.ask("password", old=SECRET, new="battery staple")
+    house.settle()
+    assert there.take()[-1]["data"]["code"] == "revoked"
+    assert there.transport.write_closed
+    assert not here.transport.write_closed
+    assert not bot.transport.write_closed
+    stranger = Script(house)
+    assert refusal(stranger, "login", name="nina", password=SECRET) is Code.BAD_CREDENTIALS
+    stranger.ask("login", name="nina", password="battery staple")
+    here.ask("password", old="battery staple", new=SECRET)
+    house.settle()
+    assert stranger.transport.write_closed
+    assert not here.transport.write_closed
+
+
+def test_tokens_are_made_listed_and_revoked(house: House) -> None:
+    nina = registered(house)
+    made = nina.ask("tokens", create={"label": "back\tup", "expires": 2})
+    assert made["token"] == "tcpchat_token"
+    (listed,) = nina.ask("tokens")["credentials"]
+    assert listed == made["credentials"][0]
+    assert listed["label"] == "back up"
+    assert listed["expires"] - listed["created"] == 2 * DAY * 1000
+    bot = Script(house)
+    assert bot.ask("login", token="tcpchat_token")["user"] == {"name": "nina"}
+    assert refusal(nina, "tokens", revoke="abc") is Code.NO_SUCH_CREDENTIAL
+    assert refusal(nina, "tokens", revoke="xyz") is Code.NO_SUCH_CREDENTIAL
+    nina.ask("tokens", revoke=listed["id"])
+    house.settle()
+    assert bot.take()[-1]["data"]["code"] == "revoked"
+    assert bot.transport.write_closed
+    assert nina.ask("tokens")["credentials"] == []
+    assert refusal(Script(house, "guest"), "tokens") is Code.ACCOUNT_NEEDED
+
+
+def test_unregistering_ends_everything_and_keeps_the_name_a_while(house: House) -> None:
+    nina, elsewhere = registered(house), Script(house)
+    elsewhere.ask("login", name="nina", password=SECRET)
+    assert refusal(nina, "unregister", password="wrong horse") is Code.BAD_CREDENTIALS
+    nina.ask("unregister", password=SECRET)
+    house.settle()
+    assert nina.transport.write_closed
+    assert elsewhere.transport.write_closed
+    stranger = Script(house)
+    assert refusal(stranger, "login", name="nina", password=SECRET) is Code.BAD_CREDENTIALS
+    assert refusal(stranger, "login", name="nina") is Code.NAME_REGISTERED
+    house.clock.advance(60)
+    house.clock.advance(91 * DAY)
+    Script(house, "nina")
+
+
+def test_who_may_register_is_the_operator_s_choice(house: House) -> None:
+    nina = Script(house, "nina")
+    house.chat.policy = Policy(registration="closed")
+    assert refusal(nina, "register", password=SECRET) is Code.NOT_ALLOWED
+    house.chat.policy = Policy(registration="invitation", invitations=frozenset({"sesame"}))
+    assert refusal(nina, "register", password=SECRET, code="sesam") is Code.NOT_ALLOWED
+    nina.ask("register", password=SECRET, code="sesame")
+    house.chat.policy = Policy(guests=False)
+    assert refusal(Script(house), "login", name="bob") is Code.ACCOUNT_NEEDED
+
+
+# Every way to prove who one is, and every state of an account.
+
+
+def _password(house: House) -> dict[str, Any]:
+    return {"name": "nina", "password": SECRET}
+
+
+def _token(house: House) -> dict[str, Any]:
+    return {"token": "tcpchat_token"}
+
+
+def _certificate(house: House) -> dict[str, Any]:
+    return {"name": "nina", "certificate": True}
+
+
+def _key(house: House) -> dict[str, Any]:
+    return {"name": "nina", "signature": "?"}
+
+
+WAYS = [_password, _token, _certificate, _key]
+
+
+def session_of(house: House, person: Script) -> Session:
+    """Return the server's side of a person's connection."""
+    (found,) = [one for one in house.factory.connections if getattr(one, "transport", None) is person.transport]
+    session: Session = found._connection.session  # type: ignore[attr-defined]
+    return session
+
+
+def shown(terminal: Terminal) -> list[str]:
+    """Return the lines on the screen, without telnet's commands."""
+    return re.sub(rb"\xff[\xfb-\xfe].", b"", terminal.transport.take()).decode().splitlines()
+
+
+def attempt(house: House, way: Any) -> tuple[Script, Code | None]:
+    """Log in; return who tried, and what was refused."""
+    person = Script(house)
+    person.ask("hello")
+    session = session_of(house, person)
+    session.channel = Channel(tls=True, certificate=FINGERPRINT, exporter="c0ffee")
+    data = way(house)
+    if way is _key:
+        nonce = person.ask("challenge")["nonce"]
+        message = signed_message("tcpchat", "nina", nonce, "c0ffee").decode()
+        data["signature"] = base64.b64encode(f"{KEY} signs {message}".encode()).decode()
+    try:
+        person.ask("login", **data)
+    except ChatError as error:
+        return person, error.code
+    return person, None
+
+
+@pytest.fixture
+def full(house: House) -> House:
+    """A house with an account that can be proved in every way, and nobody logged in."""
+    nina = registered(house)
+    nina.ask("tokens", create={"label": "bot", "expires": 1})
+    nina.ask("keys", add={"key": KEY, "label": "laptop"})
+    nina.ask("certificates", add={"fingerprint": FINGERPRINT.upper()})
+    nina.ask("quit")
+    return house
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    ("state", "until", "expected"),
+    [
+        (State.GOOD, 0, None),
+        (State.SUSPENDED, 0, Code.SUSPENDED),
+        (State.SUSPENDED, 1, None),  # over long ago
+        (State.BANNED, 0, Code.BANNED),
+        (State.DELETED, 1 << 50, Code.BAD_CREDENTIALS),
+    ],
+)
+def test_every_way_to_log_in_meets_every_state(
+    full: House, way: Any, state: State, until: int, expected: Code | None
+) -> None:
+    account = msgspec.structs.replace(account_of(full), state=state, until=until, reason="spam")
+    store(full, account)
+    person, refused = attempt(full, way)
+    assert refused is expected
+    assert (full.hub.users.get("nina") is not None) is (expected is None)
+    if expected is None:  # and what ends while one is there ends at once
+        store(full, msgspec.structs.replace(account, state=State.SUSPENDED, until=0))
+        assert person.take()[-1]["data"] == {"text": "The account nina is suspended: spam", "code": "suspended"}
+        assert person.transport.write_closed
+        assert full.hub.users.get("nina") is None
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_moves_a_guest_who_holds_the_name(full: House, way: Any) -> None:
+    account = account_of(full)
+    store(full, msgspec.structs.replace(account, state=State.DELETED, until=1))
+    guest = Script(full, "nina")
+    store(full, account)
+    assert attempt(full, way)[1] is None
+    assert guest.ask("users")["users"] == [{"name": "nina2"}, {"name": "nina"}]
+
+
+def test_what_has_expired_or_is_revoked_proves_nothing(full: House) -> None:
+    nina = Script(full)
+    nina.ask("login", name="nina", password=SECRET)
+    for op, way in (("keys", _key), ("certificates", _certificate)):
+        (one,) = nina.ask(op)["credentials"]
+        person, refused = attempt(full, way)
+        assert refused is None
+        nina.ask(op, remove=one["id"])
+        full.settle()
+        assert person.transport.write_closed
+        assert attempt(full, way)[1] is Code.BAD_CREDENTIALS
+    full.clock.advance(1.1 * DAY)
+    assert attempt(full, _token)[1] is Code.BAD_CREDENTIALS
+
+
+def test_a_nonce_is_good_once_soon_and_on_its_connection_only(full: House) -> None:
+    def signature(nonce: str) -> str:
+        return base64.b64encode(
+            f"{KEY} signs {signed_message('tcpchat', 'nina', nonce, '').decode()}".encode()
+        ).decode()
+
+    person, other = Script(full), Script(full)
+    assert refusal(person, "login", name="nina", signature=signature("")) is Code.BAD_CREDENTIALS
+    nonce = person.ask("challenge")["nonce"]
+    assert refusal(other, "login", name="nina", signature=signature(nonce)) is Code.BAD_CREDENTIALS
+    assert refusal(person, "login", name="nina", signature=signature("other")) is Code.BAD_CREDENTIALS
+    assert refusal(person, "login", name="nina", signature=signature(nonce)) is Code.BAD_CREDENTIALS  # it was used
+    nonce = person.ask("challenge")["nonce"]
+    person.ask("login", name="nina", signature=signature(nonce))
+    person.ask("logout")
+    assert refusal(person, "login", name="nina", signature=signature(nonce)) is Code.BAD_CREDENTIALS
+    late = Script(full)
+    nonce = late.ask("challenge")["nonce"]
+    session = session_of(full, late)
+    assert session.nonce is not None
+    session.nonce = (nonce, full.chat.now())
+    assert refusal(late, "login", name="nina", signature=signature(nonce)) is Code.BAD_CREDENTIALS
+
+
+def test_a_person_at_a_terminal_registers_and_comes_back(house: House) -> None:
+    nina = Terminal(house, "nina")
+    nina.type("/register")
+    assert nina.transport.take() == b"\xff\xfb\x01A new password: (It may be seen on your screen.)\r\n"
+    nina.type(SECRET)
+    assert nina.take() == ["The same once more:"]
+    nina.type("something else")
+    assert nina.transport.take() == b"These were not the same. Nothing was done.\r\n"
+    for line in ("/register", SECRET, SECRET):
+        nina.type(line)
+    assert nina.transport.take().endswith(b"The name nina is yours now. To come back, type it, or /login nina.\r\n")
+    nina.type("/quit")
+    nina = Terminal(house)
+    nina.type("Nina")
+    assert nina.transport.take().splitlines()[-2:] == [
+        b"\xff\xfb\x01The name nina is registered. If it is not yours, press Enter.",
+        b"The password of nina: (It may be seen on your screen.)",
+    ]
+    nina.transport.receive(b"\xff\xfd\x01")  # its telnet hides what is typed
+    nina.type("wrong")
+    assert nina.transport.take() == (
+        b"\r\n\xff\xfc\x01That name and what proves it don't belong together.\r\nWhat is your name?\r\n"
+    )
+    nina.transport.receive(b"\xff\xfe\x01")
+    nina.type("nina")
+    nina.type("")
+    assert shown(nina)[-1] == "What is your name?"
+    nina.type("nina")
+    nina.type(SECRET)
+    assert "Hello, nina. Type /help to see what you can do." in shown(nina)
+
+
+def test_a_guest_at_a_terminal_becomes_the_account(house: House) -> None:
+    registered(house).ask("quit")
+    nina = Terminal(house, "visitor")
+    nina.type(f"/login nina {SECRET}")
+    assert nina.take()[0] == "Hello, nina. Type /help to see what you can do."
+    assert [user.name for user in house.hub.users] == ["nina"]
+    nina.type("/tokens create bot 7")
+    assert nina.take() == ["The new token, shown this once: tcpchat_token"]
+    nina.type("/tokens")
+    (count, listed) = nina.take()
+    assert count == "1 token:"
+    assert listed.startswith("bot, id ")
+    assert "good until Tuesday 21 November 2023, never used." in listed
+    nina.type("/tokens burn")
+    assert nina.take() == ["To see them, type /tokens; else /tokens create LABEL DAYS, or /tokens revoke ID"]
+    for line in ("/password", SECRET, "battery staple", "battery staple"):
+        nina.type(line)
+    assert shown(nina)[-1] == "Your password is changed."
+    nina.type("/logout")
+    assert nina.take() == ["You are logged out.", "What is your name?"]
+
+
+@pytest.mark.parametrize(
+    "line", ["login nina hunter2", "/ login nina x", ".login nina x", "logn nina hunter2", "register hunter22"]
+)
+def test_what_looks_like_a_mistyped_password_is_not_said(house: House, line: str) -> None:
+    nina, bob = Terminal(house, "nina"), Terminal(house, "bob")
+    bob.take()
+    nina.type(line)
+    nina.type("no")
+    assert bob.take() == []
+    nina.type(line)
+    nina.type("yes")
+    assert len(bob.take()) == 1
+    nina.type("login is broken again, it seems")
+    assert bob.take() == ["nina: login is broken again, it seems"]
