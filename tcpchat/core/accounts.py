@@ -66,6 +66,9 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
     expires: int | None = None
     used: int | None = None
 
+    def __repr__(self) -> str:
+        return f"Credential({self.id}, {self.account}, {self.kind!r}, …)"
+
 
 class Accounts:
     """The names of all accounts, in memory: about 400 bytes each."""
@@ -96,8 +99,9 @@ class Accounts:
     def put(self, account: Account) -> None:
         """Register a new account, or one that has changed."""
         if (old := self._ids.get(account.id)) is not None:
-            self._named.pop(fold(old.name), None)
-            self._looks.pop(skeleton(old.name), None)
+            for names, name in ((self._named, fold(old.name)), (self._looks, skeleton(old.name))):
+                if names.get(name) is old:  # somebody else may have the name by now
+                    del names[name]
         self._named[fold(account.name)] = account
         self._looks[skeleton(account.name)] = account
         self._ids[account.id] = account

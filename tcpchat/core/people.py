@@ -31,7 +31,7 @@ def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None)
     check_free(chat, name, person)
     account = chat.accounts.by_id(person.id)
     if account is not None and name != account.name:
-        return SaveAccount(msgspec.structs.replace(account, name=name, key=fold(name)))
+        return SaveAccount(msgspec.structs.replace(account, name=name, key=fold(name)), at=chat.now())
     call(chat, person, name)
     return Named(person.user)
 

@@ -79,6 +79,9 @@ class Protected(msgspec.Struct, frozen=True, gc=False):
 
     data: tuple[tuple[CredentialKind, str], ...]
 
+    def __repr__(self) -> str:
+        return "Protected(…)"
+
 
 class IssueToken(Request, frozen=True):
     """Make a new token; supplies an `IssuedToken`."""
@@ -111,11 +114,13 @@ class CredentialList(msgspec.Struct, frozen=True, gc=False):
 class SaveAccount(Request, frozen=True):
     """Store a new account with what proves it, or change one that is there; supplies the `Account`, or ``name-taken``.
 
-    ``credentials`` None: those that there are stay; else they take the place of all.
+    ``credentials`` None: those that there are stay; else they take the place of all. ``at`` is now, for the name of a
+    deleted account that is kept no longer; an account that is new is so now.
     """
 
     account: Account
     credentials: tuple[Credential, ...] | None = None
+    at: int = 0
 
 
 class ChangeCredentials(Request, frozen=True):

@@ -1,1 +1,1 @@
-"""The log on disk, through SQLAlchemy: SQLite, PostgreSQL or MariaDB. Everything here blocks; threads call it."""
+"""Log and accounts on disk, through SQLAlchemy: SQLite, PostgreSQL, MariaDB. All here blocks; threads call it."""

@@ -17,6 +17,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from tcpchat.core.entries import Entry, Kind, RoomId, RoomRecord, Seq
 from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Result
 from tcpchat.errors import ChatError, Code
+from tcpchat.store.accounts import AccountChange, Removed, apply, refused, result
 from tcpchat.store.database import HeldElsewhere, hold, release
 from tcpchat.store.driver import DriverStatement, driver_cursor
 from tcpchat.store.schema import batches, entries, rooms
@@ -26,13 +27,17 @@ NODE = 1
 # Pauses before trying a batch again after the server was lost; after the last the authors are told.
 _RETRY_SECONDS = (0.1, 0.4, 1.0)
 
-# What the database, or its driver before it, has against one change. A text with half a surrogate pair is the latter's.
-_BAD_DATA = (IntegrityError, DataError, UnicodeError)
+# What the database, its driver before it or the rules of accounts have against one change. A text with half a surrogate
+# pair is the driver's.
+_BAD_DATA = (IntegrityError, DataError, UnicodeError, ChatError)
 
 # Looking a member up in its enumeration takes a while, and this is asked for every entry.
 _TOPIC = Kind.TOPIC
 
 Heads = dict[RoomId, int]
+
+# Beside the heads in the row of a batch: the credentials that its changes removed, for each of those that do.
+_REMOVED = "removed"
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -75,7 +80,7 @@ class LogWriter:
     def commit(self, changes: Sequence[Change]) -> Outcome:
         """Commit ``changes`` in their order, in one transaction where a database allows it. Never raises.
 
-        A change that the database refuses for its data gets a `ChatError` of its own and leaves the others
+        A change that is refused for its data gets a `ChatError` of its own and leaves the others
         untouched. Any other failure gives every change of its transaction ``store-failed``, with the
         database's error as the cause.
         """
@@ -87,7 +92,7 @@ class LogWriter:
         except (DBAPIError, HeldElsewhere) as error:
             # Nothing more is tried: what turned out later to be committed must not come before its elders,
             # and nobody waits for a lost server once per transaction.
-            supplies += [_failed(error) for _ in changes[len(supplies) :]]
+            supplies += [_failed(change, error) for change in changes[len(supplies) :]]
         return Outcome(supplies, late)
 
     def open(self) -> None:
@@ -178,25 +183,30 @@ class LogWriter:
         connection.rollback()
         if row.number != self._number:
             return []
-        heads = {RoomId(int(room)): int(head) for room, head in json.loads(row.heads).items()}
+        record = json.loads(row.heads)
+        removed: list[Removed] = record.pop(_REMOVED, [])
+        heads = {RoomId(int(room)): int(head) for room, head in record.items()}
         counts, *_ = _needs(self._unresolved)
-        return _results(self._unresolved, counts, heads)
+        return _results(self._unresolved, counts, heads, removed)
 
     def _write(self, connection: Connection, changes: Sequence[Change]) -> list[Result]:
         """Write one batch and commit it; return what each change gave."""
         with connection.begin():
             if isinstance(changes[0], DeleteRoom):
                 self._delete(connection, changes[0])
-            counts, wanted, topics = _needs(changes)
+            counts, wanted, topics, concerning = _needs(changes)
             if wanted:
                 self._create(connection, wanted)
+            # Before the numbers are taken: nothing of them is shared with the log, and they may be refused.
+            removed = apply(connection, concerning) if concerning else ()
             with driver_cursor(connection) as cursor:
                 heads = self._take_numbers(cursor, counts) if counts else {}
-                results = _results(changes, counts, heads)
+                results = _results(changes, counts, heads, removed)
                 rows = [_row(result) for result in results if type(result) is Entry]
                 if rows:
                     self._insert.run(cursor, rows)
-                self._mark.run(cursor, [(NODE, self._number, json.dumps(heads))])
+                record = json.dumps({**heads, _REMOVED: removed} if removed else heads)
+                self._mark.run(cursor, [(NODE, self._number, record)])
             for room, topic in topics.items():  # their rows are ours since the numbers were taken
                 connection.execute(update(rooms).where(rooms.c.id == room).values(topic=topic))
         return results
@@ -277,14 +287,17 @@ def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
         yield changes[start:]
 
 
-def _needs(changes: Sequence[Change]) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord], dict[RoomId, str]]:
-    """Return how many entries go to each room, the rooms that must be there, and the topics that change.
+def _needs(
+    changes: Sequence[Change],
+) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord], dict[RoomId, str], list[AccountChange]]:
+    """Return how many entries go to each room, the rooms that must be there, the topics and the accounts that change.
 
     Several changes may bring the same room; the last of several topics is it.
     """
     appended: list[RoomId] = []
     wanted: dict[RoomId, RoomRecord] = {}
     topics: dict[RoomId, str] = {}
+    concerning: list[AccountChange] = []
     for change in changes:
         if type(change) is Append:
             appended.append(change.draft.room)
@@ -294,11 +307,16 @@ def _needs(changes: Sequence[Change]) -> tuple[Counter[RoomId], dict[RoomId, Roo
                 wanted[change.opens.id] = change.opens
         elif type(change) is CreateRoom:
             wanted[change.record.id] = change.record
-    return Counter(appended), wanted, topics
+        elif isinstance(change, AccountChange):
+            concerning.append(change)
+    return Counter(appended), wanted, topics, concerning
 
 
-def _results(changes: Sequence[Change], counts: Counter[RoomId], heads: Heads) -> list[Result]:
+def _results(
+    changes: Sequence[Change], counts: Counter[RoomId], heads: Heads, removed: Sequence[Removed]
+) -> list[Result]:
     """Return what each of the committed ``changes`` gave, counting up to ``heads``."""
+    removals = iter(removed)
     last = {room: head - counts[room] for room, head in heads.items()}
     results: list[Result] = []
     for change in changes:
@@ -313,6 +331,8 @@ def _results(changes: Sequence[Change], counts: Counter[RoomId], heads: Heads) -
             results.append(change.record)
         elif type(change) is DeleteRoom:
             results.append(Deleted(change.room, change.label))
+        elif isinstance(change, AccountChange):
+            results.append(result(change, removals))
     return results
 
 
@@ -326,15 +346,16 @@ def _refused(change: Change, error: Exception) -> ChatError:
     if isinstance(change, CreateRoom):
         name = change.record.name
         refusal = ChatError(Code.ROOM_EXISTS, f"There is a room called {name} already.", room=name)
+    elif isinstance(change, AccountChange):
+        return refused(error)
     else:
         refusal = ChatError(Code.STORE_FAILED, "The server could not keep this text, so nobody has seen it.")
     refusal.__cause__ = error
     return refusal
 
 
-def _failed(error: Exception) -> ChatError:
-    failure = ChatError(
-        Code.STORE_FAILED, "The server could not keep this just now, so nobody has seen it. Please try again."
-    )
+def _failed(change: Change, error: Exception) -> ChatError:
+    end = "so nothing has changed" if isinstance(change, AccountChange) else "so nobody has seen it"
+    failure = ChatError(Code.STORE_FAILED, f"The server could not keep this just now, {end}. Please try again.")
     failure.__cause__ = error
     return failure

@@ -56,12 +56,46 @@ entries = Table(
     sqlite_with_rowid=False,
 )
 
-# The last batch that each node has committed, with the heads it reached: what a writer asks for
-# when its connection was lost and it doesn't know whether the commit was done.
+# The last batch that each node has committed, with the heads it reached and the credentials it removed: what a writer
+# asks for when its connection was lost and it doesn't know whether the commit was done.
 batches = Table(
     "batches",
     metadata,
     Column("node", BigInteger, primary_key=True, autoincrement=False),
     Column("number", BigInteger, nullable=False),
     Column("heads", long_text(), nullable=False),
+)
+
+# Those who come back. Their ids are those of the people they were when they registered.
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    # NULL once a deleted account's name has gone to another.
+    Column("key", exact(64), nullable=True),
+    Column("name", exact(64), nullable=False),
+    Column("color", exact(20), nullable=True),
+    Column("state", SmallInteger, nullable=False),
+    Column("reason", long_text(), nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Index("accounts_key", "key", unique=True),
+)
+
+# What proves an account. Either `token` or `data` is NULL: a token alone tells whose it is, and so is found by its hash
+# and unique; the same key or certificate may prove several accounts.
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("account", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("token", exact(64), nullable=True),
+    Column("data", exact(255), nullable=True),
+    Column("label", exact(100), nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger, nullable=True),
+    Column("used", BigInteger, nullable=True),
+    Index("credentials_account", "account"),
+    Index("credentials_token", "token", unique=True),
 )

@@ -9,9 +9,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from alembic import command
 
 import tcpchat
+from tcpchat.store.database import REVISION, sqlite_url
 from tests.daemon import PATIENCE_SECONDS, TWISTD, Daemon, environment
+from tests.store.material import Database
+from tests.store.test_upgrading import alembic, revision
 
 _CHECKOUT = Path(__file__).parents[2]
 
@@ -98,6 +102,22 @@ def test_a_database_newer_than_the_program(tmp_path: Path) -> None:
     database.close()
     complaint = _complaint(tmp_path, "--port", "0", "--data", str(tmp_path / "data"))
     assert "is newer than this program (its schema is 9999" in complaint
+
+
+def test_a_database_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data") as daemon:
+        nina = daemon.json("nina")
+        nina.request("join", room="lobby")
+        nina.request("say", room="lobby", text="before")
+    database = Database(sqlite_url(tmp_path / "data" / "tcpchat.db"))
+    alembic(database, command.downgrade, "0001")
+    with Daemon(tmp_path / "data") as daemon:
+        nina = daemon.json("nina")
+        nina.request("join", room="lobby")
+        nina.request("say", room="lobby", text="after")
+        entries = nina.request("history", room="lobby")["entries"]
+        assert [(entry["seq"], entry["text"]) for entry in entries] == [(1, "before"), (2, "after")]
+    assert revision(database) == REVISION
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,21 @@ import pytest
 from sqlalchemy import Connection, Engine, event, select
 from sqlalchemy.engine import URL
 
+from tcpchat.core.accounts import Account
 from tcpchat.core.catalogue import room_record
 from tcpchat.core.entries import Draft, Entry, Kind, PersonId, RoomId, RoomRecord, Seq
-from tcpchat.core.requests import Append, Change, CreateRoom, Deleted, DeleteRoom, Page, ReadPage, Result
+from tcpchat.core.requests import (
+    Append,
+    Change,
+    CreateRoom,
+    CredentialsChanged,
+    Deleted,
+    DeleteRoom,
+    Noted,
+    Page,
+    ReadPage,
+    Result,
+)
 from tcpchat.errors import ChatError
 from tcpchat.store.database import hold, open_engine, prepare
 from tcpchat.store.log import LogWriter, Outcome
@@ -66,7 +78,9 @@ def remove(where: RoomId) -> DeleteRoom:
 
 
 def told(results: Sequence[Result]) -> list[int | str]:
-    """Return what authors are told: an entry's number, a refusal's code, or the name of the room that came or went."""
+    """Return what authors are told: an entry's number, a refusal's code, the name of the room that came or went, an
+    account's name, the credentials removed and added, or that a use is noted.
+    """
     words: list[int | str] = []
     for result in results:
         match result:
@@ -78,6 +92,12 @@ def told(results: Sequence[Result]) -> list[int | str]:
                 words.append(f"+{result.name}")
             case Deleted():
                 words.append(f"-{result.label}")
+            case Account():
+                words.append(f"@{result.name}")
+            case CredentialsChanged(_, removed, added):
+                words.append(" ".join([*(f"-{one}" for one in removed), *(f"+{one.id}" for one in added)]))
+            case Noted():
+                words.append("noted")
     return words
 
 

@@ -1,0 +1,178 @@
+"""Accounts and what proves them: changed within the log writer's transactions, read on anybody's connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, or_, select, update
+
+from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, is_free
+from tcpchat.core.entries import PersonId
+from tcpchat.core.requests import ChangeCredentials, CredentialsChanged, Noted, NoteUse, SaveAccount
+from tcpchat.errors import ChatError, Code
+from tcpchat.store.schema import accounts, credentials
+
+AccountChange = SaveAccount | ChangeCredentials | NoteUse
+
+Removed = Sequence[CredentialId]
+"""What one `ChangeCredentials` removed, the oldest first."""
+
+
+class Unfit(Exception):
+    """The database refused the data of an account. Its own words are left out: they may quote what was to be kept."""
+
+
+def apply(connection: Connection, changes: Sequence[AccountChange]) -> list[Removed]:
+    """Make ``changes``, in order, in the caller's transaction; return what each `ChangeCredentials` removed.
+
+    Raises DBAPIError; or a `ChatError`, ``name-taken`` or, for an account that is deleted, ``no-such-user``. After
+    either the transaction is to be rolled back.
+    """
+    removed: list[Removed] = []
+    for change in changes:
+        if isinstance(change, SaveAccount):
+            _save(connection, change)
+        elif isinstance(change, ChangeCredentials):
+            removed.append(_change(connection, change))
+    # When everybody comes back at once there are many, and nothing before depends on them: they share a statement.
+    if uses := [{"used_one": change.credential, "at": change.at} for change in changes if isinstance(change, NoteUse)]:
+        noted = update(credentials).where(credentials.c.id == bindparam("used_one")).values(used=bindparam("at"))
+        connection.execute(noted, uses)
+    return removed
+
+
+def result(change: AccountChange, removed: Iterator[Removed]) -> Account | CredentialsChanged | Noted:
+    """Return what a committed ``change`` gave; ``removed`` is what `apply` returned, from the change's place on."""
+    match change:
+        case SaveAccount(account):
+            return account
+        case ChangeCredentials(account, add):
+            return CredentialsChanged(account, tuple(next(removed)), add)
+        case NoteUse():
+            return Noted()
+
+
+def refused(error: Exception) -> ChatError:
+    """Return what the author of a change is told that the database, or `apply`, refused for its data."""
+    if isinstance(error, ChatError):
+        return error.detached()
+    refusal = ChatError(Code.STORE_FAILED, "The server could not keep this, so nothing has changed.")
+    refusal.__cause__ = Unfit(f"the data of an account were refused ({type(getattr(error, 'orig', error)).__name__})")
+    return refusal
+
+
+def load_accounts(engine: Engine) -> list[Account]:
+    """Return the accounts that hold a name, also those whose name is only kept. Raises DBAPIError."""
+    with engine.connect() as connection:
+        return [_account(row) for row in connection.execute(select(accounts).where(accounts.c.key.is_not(None)))]
+
+
+def read_account(connection: Connection, ident: PersonId) -> Account | None:
+    """Return the account with this id; its key is empty once its name has gone to another. Raises DBAPIError."""
+    row = connection.execute(select(accounts).where(accounts.c.id == ident)).one_or_none()
+    return None if row is None else _account(row)
+
+
+def read_credentials(
+    connection: Connection, account: PersonId, kinds: Sequence[CredentialKind]
+) -> tuple[Credential, ...]:
+    """Return an account's credentials of these kinds, the oldest first, also those that have expired.
+
+    Raises DBAPIError.
+    """
+    wanted = (
+        select(credentials)
+        .where(credentials.c.account == account, credentials.c.kind.in_([int(kind) for kind in kinds]))
+        .order_by(credentials.c.created, credentials.c.id)
+    )
+    return tuple(_credential(row) for row in connection.execute(wanted))
+
+
+def find_token(connection: Connection, data: str) -> Credential | None:
+    """Return the token whose hash is ``data``, also when it has expired. Raises DBAPIError."""
+    row = connection.execute(select(credentials).where(credentials.c.token == data)).one_or_none()
+    return None if row is None else _credential(row)
+
+
+def _save(connection: Connection, change: SaveAccount) -> None:
+    account = change.account
+    same = or_(accounts.c.id == account.id, accounts.c.key == account.key)
+    found = [_account(row) for row in connection.execute(select(accounts).where(same))]
+    for other in found:
+        if other.id == account.id:
+            continue
+        if not is_free(other, max(change.at, account.created)):
+            raise ChatError(
+                Code.NAME_TAKEN,
+                f"The name {account.name} belongs to somebody already. Please choose another one.",
+                name=account.name,
+            )
+        connection.execute(update(accounts).where(accounts.c.id == other.id).values(key=None))
+    row = msgspec.structs.asdict(account) | {"key": account.key or None, "state": int(account.state)}
+    if any(known.id == account.id for known in found):
+        connection.execute(update(accounts).where(accounts.c.id == account.id).values(row))
+    else:
+        connection.execute(insert(accounts), row)
+    if change.credentials is not None:
+        connection.execute(delete(credentials).where(credentials.c.account == account.id))
+        _add(connection, change.credentials)
+
+
+def _change(connection: Connection, change: ChangeCredentials) -> Removed:
+    if change.add:
+        state = connection.execute(select(accounts.c.state).where(accounts.c.id == change.account)).scalar()
+        if state is None or state == State.DELETED:
+            raise ChatError(Code.NO_SUCH_USER, "The account was deleted.")
+    of_kind = credentials.c.kind.in_([int(kind) for kind in change.kinds])
+    wanted = (
+        select(credentials.c.id)
+        .where(credentials.c.account == change.account, or_(of_kind, credentials.c.id.in_(change.ids)))
+        .order_by(credentials.c.created, credentials.c.id)
+    )
+    removed = [CredentialId(ident) for ident in connection.execute(wanted).scalars()]
+    if removed:
+        connection.execute(delete(credentials).where(credentials.c.id.in_(removed)))
+    _add(connection, change.add)
+    return removed
+
+
+def _add(connection: Connection, added: Sequence[Credential]) -> None:
+    if added:
+        connection.execute(insert(credentials), [_credential_row(credential) for credential in added])
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        id=PersonId(row.id),
+        key=row.key or "",
+        name=row.name,
+        color=row.color,
+        state=State(row.state),
+        reason=row.reason,
+        until=row.until,
+        created=row.created,
+    )
+
+
+def _credential(row: Row[Any]) -> Credential:
+    return Credential(
+        id=CredentialId(row.id),
+        account=PersonId(row.account),
+        kind=CredentialKind(row.kind),
+        data=row.data if row.token is None else row.token,
+        label=row.label,
+        created=row.created,
+        expires=row.expires,
+        used=row.used,
+    )
+
+
+def _credential_row(credential: Credential) -> dict[str, object]:
+    unique = credential.kind is CredentialKind.TOKEN
+    return msgspec.structs.asdict(credential) | {
+        "kind": int(credential.kind),
+        "token": credential.data if unique else None,
+        "data": None if unique else credential.data,
+    }
