@@ -99,9 +99,11 @@ class Accounts:
     def put(self, account: Account) -> None:
         """Register a new account, or one that has changed."""
         if (old := self._ids.get(account.id)) is not None:
-            for names, name in ((self._named, fold(old.name)), (self._looks, skeleton(old.name))):
-                if names.get(name) is old:  # somebody else may have the name by now
-                    del names[name]
+            # Somebody else may have the name by now.
+            if self._named.get(fold(old.name)) is old:
+                del self._named[fold(old.name)]
+            if self._looks.get(skeleton(old.name)) is old:
+                del self._looks[skeleton(old.name)]
         self._named[fold(account.name)] = account
         self._looks[skeleton(account.name)] = account
         self._ids[account.id] = account
