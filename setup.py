@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "([^"]+)"', (HERE / "tcpchat" / "__init__.py").read_text("utf-8"))
 assert VERSION is not None
 
-TEST = ["pytest>=8", "pytest-twisted>=1.14", "hypothesis>=6.100", "cryptography>=42", "confusable-homoglyphs>=3.3"]
+TEST = ["pytest>=8", "pytest-twisted>=1.14", "hypothesis>=6.100", "confusable-homoglyphs>=3.3"]
 POSTGRESQL = ["psycopg[binary]>=3.2"]
 MARIADB = ["PyMySQL>=1.1"]
 BENCH = ["matplotlib>=3.9"]
@@ -36,6 +36,8 @@ setup(
         "SQLAlchemy>=2.1",
         "alembic>=1.14",
         "precis-i18n>=1.1",
+        "argon2-cffi>=23.1",
+        "cryptography>=42",
     ],
     extras_require={
         "postgresql": POSTGRESQL,

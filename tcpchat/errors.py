@@ -37,6 +37,7 @@ class Code(StrEnum):
     SUSPENDED = "suspended"
     TEXT_EMPTY = "text-empty"
     TEXT_TOO_LONG = "text-too-long"
+    TOO_MANY_ATTEMPTS = "too-many-attempts"
     TOO_MANY_CONNECTIONS = "too-many-connections"
     TOO_MANY_CREDENTIALS = "too-many-credentials"
     TOO_MANY_IGNORED = "too-many-ignored"

@@ -30,6 +30,7 @@ from tcpchat.core.requests import (
     DeleteRoom,
     IssuedToken,
     IssueToken,
+    KeyRead,
     ListCredentials,
     Noted,
     NoteUse,
@@ -38,6 +39,7 @@ from tcpchat.core.requests import (
     Protected,
     Prove,
     Proven,
+    ReadKey,
     ReadPage,
     Result,
     SaveAccount,
@@ -101,6 +103,8 @@ class MemoryStore:
                 return Protected(((CredentialKind.PASSWORD, f"hash of {password}"),))
             case IssueToken():
                 return IssuedToken("tcpchat_token", "hash of tcpchat_token")
+            case ReadKey(text):
+                return KeyRead(text)
             case ListCredentials(account, kind):
                 found = [one for one in self.credentials.values() if (one.account, one.kind) == (account, kind)]
                 return CredentialList(account, tuple(found))
@@ -111,7 +115,7 @@ class MemoryStore:
             case Prove(account, CertificateProof(fingerprint)):
                 kind, data = CredentialKind.CERTIFICATE, fingerprint
             case Prove(account, SignatureProof(signature, message)):
-                kind, data = CredentialKind.KEY, signature.decode().removesuffix(f" signs {message.decode()}")
+                kind, data = CredentialKind.KEY, signature.decode().removesuffix(f" signs {message.hex()}")
         for one in self.credentials.values():
             whose = one.account == account or kind is CredentialKind.TOKEN
             fresh = one.expires is None or one.expires > self.now()

@@ -11,7 +11,7 @@ import pytest
 
 from tcpchat.core.accounts import Account, State
 from tcpchat.core.chat import Policy
-from tcpchat.core.proofs import signed_message
+from tcpchat.core.proofs import login_message
 from tcpchat.core.state import Channel, Session
 from tcpchat.errors import ChatError, Code
 from tests.house import House, Script, Terminal
@@ -19,6 +19,7 @@ from tests.house import House, Script, Terminal
 SECRET = "correct horse"
 KEY = base64.b64encode(bytes(32)).decode()
 FINGERPRINT = "ab" * 32
+EXPORTER = b"e" * 32
 DAY = 86_400
 
 
@@ -254,11 +255,11 @@ def attempt(house: House, way: Any) -> tuple[Script, Code | None]:
     person = Script(house)
     person.ask("hello")
     session = session_of(house, person)
-    session.channel = Channel(tls=True, certificate=FINGERPRINT, exporter="c0ffee")
+    session.channel = Channel(tls=True, certificate=FINGERPRINT, exporter=EXPORTER.hex())
     data = way(house)
     if way is _key:
         nonce = person.ask("challenge")["nonce"]
-        message = signed_message("tcpchat", "nina", nonce, "c0ffee").decode()
+        message = login_message("tcpchat", "nina", bytes.fromhex(nonce), EXPORTER).hex()
         data["signature"] = base64.b64encode(f"{KEY} signs {message}".encode()).decode()
     try:
         person.ask("login", **data)
@@ -332,14 +333,14 @@ def test_what_has_expired_or_is_revoked_proves_nothing(full: House) -> None:
 def test_a_nonce_is_good_once_soon_and_on_its_connection_only(full: House) -> None:
     def signature(nonce: str) -> str:
         return base64.b64encode(
-            f"{KEY} signs {signed_message('tcpchat', 'nina', nonce, '').decode()}".encode()
+            f"{KEY} signs {login_message('tcpchat', 'nina', bytes.fromhex(nonce), None).hex()}".encode()
         ).decode()
 
     person, other = Script(full), Script(full)
-    assert refusal(person, "login", name="nina", signature=signature("")) is Code.BAD_CREDENTIALS
+    assert refusal(person, "login", name="nina", signature=signature("0" * 64)) is Code.BAD_CREDENTIALS
     nonce = person.ask("challenge")["nonce"]
     assert refusal(other, "login", name="nina", signature=signature(nonce)) is Code.BAD_CREDENTIALS
-    assert refusal(person, "login", name="nina", signature=signature("other")) is Code.BAD_CREDENTIALS
+    assert refusal(person, "login", name="nina", signature=signature("0" * 64)) is Code.BAD_CREDENTIALS
     assert refusal(person, "login", name="nina", signature=signature(nonce)) is Code.BAD_CREDENTIALS  # it was used
     nonce = person.ask("challenge")["nonce"]
     person.ask("login", name="nina", signature=signature(nonce))
@@ -349,7 +350,7 @@ def test_a_nonce_is_good_once_soon_and_on_its_connection_only(full: House) -> No
     nonce = late.ask("challenge")["nonce"]
     session = session_of(full, late)
     assert session.nonce is not None
-    session.nonce = (nonce, full.chat.now())
+    session.nonce = (bytes.fromhex(nonce), full.chat.now())
     assert refusal(late, "login", name="nina", signature=signature(nonce)) is Code.BAD_CREDENTIALS
 
 
@@ -407,9 +408,7 @@ def test_a_guest_at_a_terminal_becomes_the_account(house: House) -> None:
     assert nina.take() == ["You are logged out.", "What is your name?"]
 
 
-@pytest.mark.parametrize(
-    "line", ["login nina hunter2", "/ login nina x", ".login nina x", "logn nina hunter2", "register hunter22"]
-)
+@pytest.mark.parametrize("line", ["login nina hunter2", ".login nina x", "logn nina hunter2", "register hunter22"])
 def test_what_looks_like_a_mistyped_password_is_not_said(house: House, line: str) -> None:
     nina, bob = Terminal(house, "nina"), Terminal(house, "bob")
     bob.take()

@@ -140,6 +140,7 @@ def test_who_somebody_is_never_tells_an_address(house: House, nina: Person, bob:
             "user": {"name": "bob"},
             "rooms": ["lobby", "tea"],
             "since": 1_700_000_000_000,
+            "registered": False,
         }
 
 

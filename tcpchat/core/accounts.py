@@ -67,7 +67,7 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
     used: int | None = None
 
     def __repr__(self) -> str:
-        return f"Credential({self.id}, {self.account}, {self.kind!r}, …)"
+        return f"Credential({self.kind.name}, {self.id}, {self.label!r})"
 
 
 class Accounts:

@@ -16,18 +16,20 @@ from tcpchat.core.entries import PersonId
 from tcpchat.core.events import User
 from tcpchat.core.login import admit
 from tcpchat.core.names import check_person_name, fold
-from tcpchat.core.proofs import PasswordProof, parse_key
+from tcpchat.core.proofs import PasswordProof
 from tcpchat.core.requests import (
     ChangeCredentials,
     CredentialList,
     CredentialsChanged,
     IssuedToken,
     IssueToken,
+    KeyRead,
     ListCredentials,
     Protect,
     Protected,
     Prove,
     Proven,
+    ReadKey,
     Request,
     SaveAccount,
     Supply,
@@ -120,8 +122,9 @@ def revoked(chat: Chat, change: CredentialsChanged) -> None:
     """End the sessions that were proved by what proves nothing any more, but for the one that put it right."""
     person = chat.users.by_id(change.account)
     added = {credential.id for credential in change.added}
+    removed = set(change.removed) - added
     for session in list(person.sessions) if person is not None else ():
-        if session.credential in change.removed:
+        if session.credential in removed:
             if session.next_credential in added:
                 session.credential = session.next_credential
             else:
@@ -155,6 +158,7 @@ def _change(
     account = _account(chat, session)
     if isinstance(supply, IssuedToken):
         session.token = supply.token
+    if isinstance(supply, IssuedToken | KeyRead):
         return _add(chat, account, kind, supply.data, add)
     if isinstance(supply, CredentialsChanged):
         return _made(session, supply, remove)
@@ -172,7 +176,9 @@ def _change(
         )
     if isinstance(add, NewToken):
         return IssueToken()
-    return _add(chat, account, kind, parse_key(add.key) if kind is CredentialKind.KEY else add.key, add)
+    if kind is CredentialKind.KEY:
+        return ReadKey(add.key)
+    return _add(chat, account, kind, add.key, add)
 
 
 def _add(

@@ -97,3 +97,9 @@ class Limits:
     # nothing is refused. Trusted addresses are exempt.
     command_burst: int = 200
     commands_per_second: float = 50.0
+
+    # Passwords of one address, or of one IPv6 network of 64 bits, that wait to be checked or hashed while one is: a
+    # check takes some 50 ms of a core, so an office logs in again within seconds, and who guesses gets no further.
+    checks_per_address: int = 4
+    # Passwords that wait in all: 10 s of one core.
+    checks: int = 200

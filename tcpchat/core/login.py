@@ -13,7 +13,15 @@ from tcpchat.core.entries import PersonId
 from tcpchat.core.membership import join, sign_out
 from tcpchat.core.names import LOBBY, check_color, check_person_name
 from tcpchat.core.people import call
-from tcpchat.core.proofs import CertificateProof, PasswordProof, Proof, SignatureProof, TokenProof, signed_message
+from tcpchat.core.proofs import (
+    NONCE_BYTES,
+    CertificateProof,
+    PasswordProof,
+    Proof,
+    SignatureProof,
+    TokenProof,
+    login_message,
+)
 from tcpchat.core.requests import CreateRoom, Prove, Proven, ReadPage, Supply
 from tcpchat.core.state import Person, Session
 from tcpchat.core.text import clean
@@ -62,9 +70,9 @@ def arrive(
 
 def challenge(chat: Chat, session: Session, command: AskChallenge, supply: Supply | None) -> Challenge:
     """Give the connection a nonce, to be signed once within two minutes."""
-    nonce = f"{chat.new_id():016x}{chat.new_id():016x}"
+    nonce = b"".join(chat.new_id().to_bytes(8, "big") for _ in range(NONCE_BYTES // 8))
     session.nonce = (nonce, chat.now() + _NONCE_MS)
-    return Challenge(nonce, chat.identity.server, session.channel.exporter)
+    return Challenge(nonce.hex(), chat.identity.server, session.channel.exporter)
 
 
 def admit(chat: Chat, session: Session, proven: Proven) -> Person:
@@ -162,7 +170,8 @@ def _proof(chat: Chat, session: Session, command: Login) -> Proof | None:
             raise ChatError(Code.BAD_CREDENTIALS, "There is nothing to sign any more: ask for a challenge first.")
         account = chat.accounts.get(command.name)
         name = account.name if account else command.name
-        message = signed_message(chat.identity.server, name, nonce[0], session.channel.exporter)
+        exporter = bytes.fromhex(session.channel.exporter) or None
+        message = login_message(chat.identity.server, name, nonce[0], exporter)
         return SignatureProof(command.signature, message)
     return None
 

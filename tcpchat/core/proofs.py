@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
-
 import msgspec
 
-from tcpchat.errors import ChatError, Code
+NONCE_BYTES = 32
+EXPORTER_BYTES = 32
+"""The length of the channel binding tls-exporter (RFC 9266, section 2)."""
 
-_KEY_BYTES = 32
-# The name of the algorithm and the length of the key, each as SSH writes it (RFC 4253, section 6.6).
-_OPENSSH = b"\0\0\0\x0bssh-ed25519\0\0\0\x20"
+# Separates these signatures from all that the key may be used for elsewhere; the number is that of this format.
+_CONTEXT = b"tcpchat login 1\0"
 
 
 class PasswordProof(msgspec.Struct, frozen=True, gc=False):
@@ -47,33 +46,15 @@ class CertificateProof(msgspec.Struct, frozen=True, gc=False):
 Proof = PasswordProof | TokenProof | SignatureProof | CertificateProof
 
 
-def signed_message(server: str, account: str, nonce: str, exporter: str) -> bytes:
-    """Return what a key signs to log in: five parts, each with its length before it, so that none runs into the next.
+def login_message(server: str, account: str, nonce: bytes, exporter: bytes | None) -> bytes:
+    """Return what is signed to log in: for one account of one server, over one connection, once.
 
-    A context string, the server's configured name, the account's name, the nonce, and the TLS exporter value
-    (RFC 9266) in hexadecimal, empty without TLS: so a signature is good for nothing else.
+    ``server`` is the server's configured name, ``account`` the account's as the server spells it, ``nonce`` 32 bytes
+    from the server; ``exporter`` the 32 bytes of tls-exporter (RFC 9266), None without TLS. These follow the context,
+    ``tcpchat login 1`` and a zero byte, each in UTF-8 or as it is, after its length in four bytes, the highest first;
+    no exporter has length 0. Raises ValueError for a nonce or an exporter of another length.
     """
-    parts = [part.encode() for part in ("tcpchat login 1", server, account, nonce, exporter)]
-    return b"".join(b"%d:%b," % (len(part), part) for part in parts)
-
-
-def parse_key(text: str) -> str:
-    """Return an Ed25519 public key as 32 bytes in base64; ``text`` is that, or a line of OpenSSH's (RFC 8709).
-
-    Raises ``bad-field``.
-    """
-    words = text.split()
-    blob = words[1] if len(words) > 1 and words[0] == "ssh-ed25519" else "".join(words[:1])
-    try:
-        raw = b64decode(blob, validate=True)
-    except ValueError:
-        raw = b""
-    if raw.startswith(_OPENSSH) and len(raw) == len(_OPENSSH) + _KEY_BYTES:
-        raw = raw[len(_OPENSSH) :]
-    if len(raw) != _KEY_BYTES:
-        raise ChatError(
-            Code.BAD_FIELD,
-            "That is no Ed25519 public key: paste the line of a file such as id_ed25519.pub.",
-            field="key",
-        )
-    return b64encode(raw).decode()
+    if len(nonce) != NONCE_BYTES or (exporter is not None and len(exporter) != EXPORTER_BYTES):
+        raise ValueError("a nonce and an exporter value have 32 bytes")
+    parts = (server.encode(), account.encode(), nonce, exporter or b"")
+    return _CONTEXT + b"".join(len(part).to_bytes(4, "big") + part for part in parts)

@@ -65,10 +65,13 @@ class Proven(msgspec.Struct, frozen=True, gc=False):
 
 
 class Protect(Request, frozen=True):
-    """Make what a password is checked against; supplies a `Protected`."""
+    """Make what a password is checked against; supplies a `Protected`, or ``weak-password``, or ``bad-field``.
+
+    ``name`` is that of the account: the password must not be it.
+    """
 
     password: str
-    name: str
+    name: str = ""
 
     def __repr__(self) -> str:
         return "Protect(…)"
@@ -80,7 +83,7 @@ class Protected(msgspec.Struct, frozen=True, gc=False):
     data: tuple[tuple[CredentialKind, str], ...]
 
     def __repr__(self) -> str:
-        return "Protected(…)"
+        return f"Protected({', '.join(kind.name for kind, _ in self.data)})"
 
 
 class IssueToken(Request, frozen=True):
@@ -95,6 +98,18 @@ class IssuedToken(msgspec.Struct, frozen=True, gc=False):
 
     def __repr__(self) -> str:
         return "IssuedToken(…)"
+
+
+class ReadKey(Request, frozen=True):
+    """Read a public key as people paste it; supplies a `KeyRead`, or ``bad-field``."""
+
+    text: str
+
+
+class KeyRead(msgspec.Struct, frozen=True, gc=False):
+    """A public key, as it is kept."""
+
+    data: str
 
 
 class ListCredentials(Request, frozen=True):
@@ -126,17 +141,20 @@ class SaveAccount(Request, frozen=True):
 class ChangeCredentials(Request, frozen=True):
     """Remove credentials of an account, all of the ``kinds`` and those of ``ids``, and add others.
 
-    Supplies `CredentialsChanged`.
+    One that is added under an id that is removed takes its place. With ``if_present`` nothing is done, and nothing
+    removed or added, unless all of ``ids`` are still there: what is made anew of an old password must not bring it
+    back. Supplies `CredentialsChanged`.
     """
 
     account: PersonId
     add: tuple[Credential, ...] = ()
     kinds: tuple[CredentialKind, ...] = ()
     ids: tuple[CredentialId, ...] = ()
+    if_present: bool = False
 
 
 class CredentialsChanged(msgspec.Struct, frozen=True, gc=False):
-    """The credentials that were ``removed`` prove nothing any more."""
+    """The credentials that were ``removed`` prove nothing any more, unless one was ``added`` under the same id."""
 
     account: PersonId
     removed: tuple[CredentialId, ...]
@@ -174,11 +192,11 @@ Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted
 Result = Committed | ChatError
 """What one change of a batch came to."""
 
-Supply = Committed | Page | Proven | Protected | IssuedToken | CredentialList | ChatError
+Supply = Committed | Page | Proven | Protected | IssuedToken | KeyRead | CredentialList | ChatError
 """What a performed request gives back to the hub."""
 
 Change = Append | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse
 """The requests that go through the one FIFO of commits."""
 
-Secretive = Prove | Protect | IssueToken | ListCredentials
+Secretive = Prove | Protect | IssueToken | ReadKey | ListCredentials
 """The requests about what proves who somebody is."""

@@ -73,7 +73,7 @@ class Session:
     channel: Channel = PLAIN
     credential: CredentialId | None = None
     next_credential: CredentialId | None = None
-    nonce: tuple[str, int] | None = None
+    nonce: tuple[bytes, int] | None = None
     # A token just made, until its owner has been shown it.
     token: str = ""
 

@@ -69,6 +69,29 @@ class Waiter(Protocol):
         """Take the result, or a `ChatError`. Between `hold` and `release`, if it comes with a batch."""
 
 
+class _Unheard:
+    """Waits for nothing: for changes whose result nobody wants to hear."""
+
+    size = 0
+
+    @property
+    def connection(self) -> Correspondent:
+        """Nobody's."""
+        return self
+
+    def hold(self) -> None:
+        """There is nothing to gather."""
+
+    def release(self) -> None:
+        """Nor to send."""
+
+    def done(self, supply: Supply) -> None:
+        """Nobody wants to hear it."""
+
+
+UNHEARD = _Unheard()
+
+
 class _Batch:
     """Changes that are committed together, and what waits for each."""
 

@@ -6,6 +6,7 @@ import gc
 import secrets
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,11 @@ from tcpchat.core.chat import Chat, Identity
 from tcpchat.core.entries import RoomId
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
+from tcpchat.core.requests import CredentialsChanged, Result
 from tcpchat.core.tails import Tails
 from tcpchat.errors import Code, StartError
 from tcpchat.server import descriptors
-from tcpchat.server.commits import GroupCommit, Log
+from tcpchat.server.commits import UNHEARD, GroupCommit, Log
 from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen, place
@@ -34,7 +36,10 @@ from tcpchat.server.factory import ChatFactory
 from tcpchat.server.logs import begin_log
 from tcpchat.server.options import Options, Settings
 from tcpchat.server.pages import PageReaders
+from tcpchat.server.prover import Prover
 from tcpchat.server.publisher import Publisher
+from tcpchat.server.reader import StoredAccounts
+from tcpchat.store.accounts import load_accounts
 from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, reason, sqlite_url
 from tcpchat.store.log import LogWriter
 from tcpchat.store.reading import load_rooms
@@ -61,6 +66,7 @@ class ChatService(Service):
         ports: Sequence[IListeningPort],
         commits: GroupCommit,
         pages: PageReaders,
+        proofs: Prover,
         lock: FileLock | None,
         database: str,
         unfinished: Sequence[RoomId],
@@ -71,6 +77,7 @@ class ChatService(Service):
         self._reactor = reactor
         self._commits = commits
         self._pages = pages
+        self._proofs = proofs
         self._lock = lock
         self._database = database
         self._unfinished = unfinished
@@ -93,6 +100,7 @@ class ChatService(Service):
             self._lock.sign()
         self._commits.start(self._unfinished)
         self._pages.start()
+        self._proofs.start()
         self._counting.start(self.factory.services.limits.count_seconds, now=False)
         if few := descriptors.warning(self._capacity):
             self._log.warn("{few}", few=few)
@@ -119,6 +127,7 @@ class ChatService(Service):
         for connection in self.factory.connections:
             connection.abort()
         self._pages.stop()
+        self._proofs.stop()
         # A store that hangs must not keep the process: what it has in hand is committed whole or not at all.
         stopped = self._commits.stop().addTimeout(max(0.1, deadline - self._reactor.seconds()), self._reactor)
         await stopped.addErrback(lambda failure: failure.trap(TimedOut))
@@ -158,6 +167,7 @@ def make_service(
             create_sqlite_file(Path(str(url.database)))
         engine = open_engine(url)
         prepare(engine)
+        accounts = load_accounts(engine)
         records, unfinished = load_rooms(engine, epoch=_new_id() >> 10, now=_now())
     except OSError as error:
         raise StartError(f"can't open the database {url.database}: {error.strerror or error}") from None
@@ -166,15 +176,29 @@ def make_service(
 
     publisher = Publisher(reactor)
     identity = Identity("tcpchat", tcpchat.__version__, settings.motd)
-    chat = Chat(identity, limits, publisher, _now, _new_id, Tails(limits))
+    chat = Chat(identity, limits, publisher, _now, _new_id, Tails(limits), settings.policy)
+    for account in accounts:
+        chat.accounts.put(account)
     hub = Hub(chat, records)
     writer = log or LogWriter(open_engine(url, writer=True))
-    commits = GroupCommit(writer, reactor, limits, hub.commit, publisher.when_flushed)
+
+    def commit(results: Sequence[Result]) -> None:
+        if CredentialsChanged in set(map(type, results)):
+            for result in results:
+                if isinstance(result, CredentialsChanged):
+                    proofs.changed(result)
+        hub.commit(results)
+
+    commits = GroupCommit(writer, reactor, limits, commit, publisher.when_flushed)
     pages = PageReaders(engine, reactor, limits)
-    services = Services(hub, commits, pages, publisher, reactor, limits)
+    submit = partial(commits.submit, waiter=UNHEARD)
+    iterations = settings.scram_iterations
+    proofs = Prover(StoredAccounts(engine), reactor, limits, submit, _now, scram_iterations=iterations)
+    services = Services(hub, commits, pages, proofs, publisher, reactor, limits)
     factory = ChatFactory(services, settings.trusted, capacity)
     ports = listen(reactor, factory, settings.port, settings.endpoints)
-    return ChatService(reactor, factory, ports, commits, pages, lock, url.render_as_string(), unfinished, capacity)
+    where = url.render_as_string()
+    return ChatService(reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity)
 
 
 def makeService(options: Options) -> ChatService:

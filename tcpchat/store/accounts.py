@@ -49,7 +49,8 @@ def result(change: AccountChange, removed: Iterator[Removed]) -> Account | Crede
         case SaveAccount(account):
             return account
         case ChangeCredentials(account, add):
-            return CredentialsChanged(account, tuple(next(removed)), add)
+            gone = tuple(next(removed))
+            return CredentialsChanged(account, gone, add if gone or not change.if_present else ())
         case NoteUse():
             return Noted()
 
@@ -132,6 +133,8 @@ def _change(connection: Connection, change: ChangeCredentials) -> Removed:
         .order_by(credentials.c.created, credentials.c.id)
     )
     removed = [CredentialId(ident) for ident in connection.execute(wanted).scalars()]
+    if change.if_present and not set(change.ids) <= set(removed):
+        return []
     if removed:
         connection.execute(delete(credentials).where(credentials.c.id.in_(removed)))
     _add(connection, change.add)

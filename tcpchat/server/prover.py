@@ -1,0 +1,251 @@
+"""Proofs are checked in threads, so that the reactor never waits for argon2id or for a disk."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
+
+from tcpchat.auth.keys import parse_public_key
+from tcpchat.auth.passwords import Hasher
+from tcpchat.auth.tokens import digest, new_token
+from tcpchat.core.accounts import Credential, CredentialId, CredentialKind
+from tcpchat.core.limits import Limits
+from tcpchat.core.proofs import PasswordProof
+from tcpchat.core.requests import (
+    Change,
+    ChangeCredentials,
+    CredentialsChanged,
+    IssuedToken,
+    IssueToken,
+    KeyRead,
+    ListCredentials,
+    NoteUse,
+    Protect,
+    Prove,
+    ReadKey,
+    Request,
+    Supply,
+)
+from tcpchat.errors import ChatError, Code
+from tcpchat.server.checks import AccountReader, Checks, Hashing, Valid, refusal
+from tcpchat.server.turns import Turns, neighbourhood
+
+# Enough to keep one core busy while another look-up waits for the disk; they also check signatures, 0.1 ms each.
+_LOOKUP_THREADS = 2
+# One check for each core, but no more: each takes 19 MiB while it runs.
+_MOST_THREADS = 8
+# A check at the usual cost, rounded up: how long to wait is only an estimate.
+_CHECK_SECONDS = 0.1
+# The time of the last use is for people, who ask whether it was today.
+_NOTE_MS = 60_000
+
+
+class _Renew(Request, frozen=True):
+    """A password was right, and is to be hashed at today's cost."""
+
+    credential: Credential
+    password: str
+
+    def __repr__(self) -> str:
+        return "_Renew(…)"
+
+
+class _Job:
+    """A request in hand. ``removed`` are the credentials that were removed since it came."""
+
+    __slots__ = ("done", "removed", "request")
+
+    def __init__(self, request: Request, done: Callable[[Supply], None]) -> None:
+        self.request = request
+        self.done = done
+        self.removed: set[CredentialId] = set()
+
+
+class Prover:
+    """Performs `Prove`, `Protect` and `ListCredentials` in threads. Its methods are called on the reactor's thread.
+
+    Passwords cost a core's time: they wait in turns, a bounded number for each address, and one is checked for each
+    core (``threads``). All else is only looked up, one request for each connection. ``submit`` takes the changes that
+    follow from a login, whose results nobody waits for; ``now`` gives ms since 1970, UTC.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reader: AccountReader,
+        reactor: IReactorFromThreads,
+        limits: Limits,
+        submit: Callable[[Change], None],
+        now: Callable[[], int],
+        *,
+        hasher: Hashing | None = None,
+        scram_iterations: int = 0,
+        threads: int | None = None,
+    ) -> None:
+        threads = threads or min(_cores(), _MOST_THREADS)
+        self._reader = reader
+        self._reactor = reactor
+        self._submit = submit
+        self._now = now
+        self._threads = threads
+        self._checks = Checks(reader, hasher or Hasher(), now, scram_iterations)
+        self._turns: Turns[_Job] = Turns(threads, limits.checks_per_address, limits.checks)
+        self._hashers = ThreadPoolExecutor(threads, thread_name_prefix="password check")
+        self._readers = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="account reader")
+        self._jobs: set[_Job] = set()
+        # When the use of a credential was last noted, the oldest first.
+        self._noted: dict[CredentialId, int] = {}
+        self._stopped = False
+
+    def start(self) -> None:
+        """Start the threads and connect: later there may be no file left to open."""
+        for pool, threads in ((self._hashers, self._threads), (self._readers, _LOOKUP_THREADS)):
+            everyone = threading.Barrier(threads, timeout=1)
+            for _ in range(threads):
+                pool.submit(self._begin, everyone)
+
+    def perform(self, request: Request, address: str, done: Callable[[Supply], None]) -> None:
+        """Perform a request of a connection from ``address``; ``done`` is given the result or a `ChatError`.
+
+        It is called on the reactor's thread: at once with ``too-many-attempts`` if too many passwords wait already,
+        whose fact ``retry_seconds`` says when to try again; else later. Requests that others perform raise TypeError.
+        """
+        if isinstance(request, IssueToken | ReadKey):  # these take no time
+            done(_at_once(request))
+            return
+        if not isinstance(request, Prove | Protect | ListCredentials):
+            raise TypeError(f"{type(request).__name__} is not performed here")
+        if self._stopped:
+            done(ChatError(Code.SHUTTING_DOWN, "The server is shutting down."))
+            return
+        job = _Job(request, done)
+        if isinstance(request, Protect) or (isinstance(request, Prove) and isinstance(request.proof, PasswordProof)):
+            self._queue(job, neighbourhood(address))
+        else:
+            self._jobs.add(job)
+            self._readers.submit(self._work, job, None)
+
+    def changed(self, change: CredentialsChanged) -> None:
+        """Credentials were removed: a proof that was checked against one of them just before holds no more."""
+        removed = set(change.removed).difference(credential.id for credential in change.added)
+        for job in self._jobs:
+            job.removed |= removed
+
+    def stop(self) -> None:
+        """End the threads after the checks in hand; who waits hears nothing more."""
+        self._stopped = True
+        self._hashers.shutdown(wait=False, cancel_futures=True)
+        self._readers.shutdown(wait=False, cancel_futures=True)
+
+    def _queue(self, job: _Job, address: str) -> None:
+        if self._turns.add(address, job):
+            self._jobs.add(job)
+            self._next()
+            return
+        seconds = math.ceil(max(1, len(self._turns)) * _CHECK_SECONDS / self._threads)
+        unit = "second" if seconds == 1 else "seconds"
+        text = f"Too many passwords are waiting to be checked. Please try again in {seconds} {unit}."
+        job.done(ChatError(Code.TOO_MANY_ATTEMPTS, text, retry_seconds=seconds))
+
+    def _next(self) -> None:
+        """Give the threads what they can take."""
+        while not self._stopped and (turn := self._turns.take()) is not None:
+            address, job = turn
+            self._hashers.submit(self._work, job, address)
+
+    def _begin(self, everyone: threading.Barrier) -> None:
+        with suppress(threading.BrokenBarrierError):  # we are stopping already
+            everyone.wait()  # so that each thread does this once
+        self._reader.open()
+
+    def _work(self, job: _Job, address: str | None) -> None:
+        """Do a job, in a thread."""
+        try:
+            outcome = self._outcome(job.request)
+        except ChatError as error:
+            outcome = error.detached()
+        except Exception as error:
+            # The words of an exception may show what was being checked; its kind and its place don't.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            self._log.error("a proof could not be checked: {kind}\n{where}", kind=type(error).__name__, where=where)
+            outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
+        self._reactor.callFromThread(self._finished, job, address, outcome)
+
+    def _outcome(self, request: Request) -> Supply | Valid | ChangeCredentials | None:
+        match request:
+            case Prove():
+                return self._checks.prove(request)
+            case Protect():
+                return self._checks.protect(request)
+            case ListCredentials():
+                return self._checks.list(request)
+            case _Renew(credential, password):
+                return self._checks.renew(credential, password)
+        raise TypeError(type(request).__name__)
+
+    def _finished(self, job: _Job, address: str | None, outcome: Supply | Valid | ChangeCredentials | None) -> None:
+        self._jobs.discard(job)
+        if address is not None:
+            self._turns.done(address)
+        if isinstance(outcome, Valid):
+            outcome = self._settle(job, address, outcome)
+        self._next()
+        if isinstance(outcome, ChangeCredentials):
+            self._submit(outcome)
+        elif outcome is not None:
+            job.done(outcome)
+
+    def _settle(self, job: _Job, address: str | None, valid: Valid) -> Supply:
+        """Return what a proof that held is answered with, and see to what follows from it."""
+        credential = valid.credential
+        if credential.id in job.removed:
+            return refusal("What you have logged in with has just been changed or revoked.")
+        if credential.kind is not CredentialKind.PASSWORD:
+            self._note(credential.id)
+        elif address is not None and self._checks.is_old(credential):
+            assert isinstance(job.request, Prove)
+            assert isinstance(job.request.proof, PasswordProof)
+            renewal = _Job(_Renew(credential, job.request.proof.password), _nobody)
+            if self._turns.add(address, renewal):  # else with the next login
+                self._jobs.add(renewal)
+        return valid.proven
+
+    def _note(self, credential: CredentialId) -> None:
+        """Have the use of a credential noted, once a minute at most."""
+        now = self._now()
+        while self._noted and abs(now - next(iter(self._noted.values()))) >= _NOTE_MS:
+            del self._noted[next(iter(self._noted))]
+        if credential not in self._noted:
+            self._noted[credential] = now
+            self._submit(NoteUse(credential, now))
+
+
+def _at_once(request: IssueToken | ReadKey) -> Supply:
+    try:
+        if isinstance(request, ReadKey):
+            return KeyRead(parse_public_key(request.text))
+        token = new_token()
+        return IssuedToken(token, digest(token))
+    except ChatError as error:
+        return error.detached()
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _nobody(supply: Supply) -> None:
+    """Nobody waits for this."""
+
+
+__all__ = ["AccountReader", "Prover"]

@@ -1,0 +1,71 @@
+"""Accounts as they are stored, read by whatever thread asks, over a connection of its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+from twisted.logger import Logger
+
+from tcpchat.core.accounts import Account, Credential, CredentialKind
+from tcpchat.core.entries import PersonId
+from tcpchat.errors import ChatError, Code
+from tcpchat.store.accounts import find_token, read_account, read_credentials
+
+Found = TypeVar("Found")
+
+
+class StoredAccounts:
+    """Reads accounts and credentials. Everything blocks, and raises ``store-failed`` after a second try."""
+
+    _log = Logger()
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._own = threading.local()
+
+    def open(self) -> None:
+        """Connect this thread: later there may be no file left to open."""
+        try:
+            self._connection()
+        except DBAPIError as error:
+            self._log.error("the database can't be read yet: {reason}", reason=str(error.orig))
+
+    def account(self, ident: PersonId) -> Account | None:
+        """Return an account."""
+        return self._read(lambda connection: read_account(connection, ident))
+
+    def credentials(self, account: PersonId, kinds: Sequence[CredentialKind]) -> Sequence[Credential]:
+        """Return an account's credentials of these kinds, the oldest first, those that have expired too."""
+        return self._read(lambda connection: read_credentials(connection, account, kinds))
+
+    def token(self, data: str) -> Credential | None:
+        """Return the token of which ``data`` is kept, even if it has expired."""
+        return self._read(lambda connection: find_token(connection, data))
+
+    def _read(self, read: Callable[[Connection], Found]) -> Found:
+        for attempt in (1, 2):
+            try:
+                with self._connection().begin() as transaction:
+                    return read(transaction.connection)
+            except DBAPIError as error:
+                self._drop()
+                # The server may only have been restarted since the last time.
+                if attempt == 2:
+                    self._log.error("an account could not be read: {reason}", reason=str(error.orig))
+        raise ChatError(Code.STORE_FAILED, "The accounts can't be read just now. Please try again.")
+
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._engine.connect()
+        return connection
+
+    def _drop(self) -> None:
+        connection: Connection | None = getattr(self._own, "connection", None)
+        if connection is not None:
+            connection.invalidate()
+            self._own.connection = None
