@@ -159,6 +159,8 @@ class World(RuleBasedStateMachine):
             elif self.people and (person := self.people[who % len(self.people)]).there:
                 other = self.people[whom % len(self.people)].session
                 called = other.person.name if other and other.person else "nobody"
+                if verb == "ignore" and other and other.person:  # and perhaps logs out before the step is over
+                    person.shunned.add(other.person.id)
                 self._do(person, verb, room, called if verb in _TO_SOMEBODY else name)
             self._look()
 

@@ -519,7 +519,7 @@ class TextWitness(Witness):
             assert found[2] != self.current
             self.hear(room, seq, found[1], found[3])
         elif line.startswith(
-            ("There is no", "You are not in", "You are in no room:", "The room was deleted", "You can't")
+            ("There is no", "You are not in", "You are in no room.", "The room was deleted", "You can't")
         ):
             self._settled += 1
 
