@@ -345,7 +345,7 @@ TABLE = (
         "Your account",
         "Log in as a guest, or with one proof to an account; a token needs no name.",
         op="login",
-        data="name, color?; or name and password, certificate (true) or signature (base64); or token",
+        data="name?, color?; one of password?, token?, signature? (base64), certificate? (true)",
         reply="user, rooms",
     ),
     Row(

@@ -156,21 +156,6 @@ def test_any_data_gets_a_command_or_an_error_that_names_a_field(op: str, data: d
         )
 
 
-FIELDS_ALL = (
-    "kind",
-    "prefix",
-    "room",
-    "text",
-    "name",
-    "last",
-    "after",
-    "before",
-    "around",
-    "limit",
-    "to",
-    "action",
-    "color",
-    "data",
-    "user",
-    "search",
-)
+FIELDS_ALL = {field.encode_name for row in OPERATIONS.values() for field in msgspec.structs.fields(row.command)} | {
+    "data"
+}

@@ -132,9 +132,19 @@ def test_two_that_change_their_minds_come_to_an_end_and_to_the_same_view(
 def test_who_sends_no_command_is_sent_none() -> None:
     telnet = Telnet()
     assert telnet.feed(b"nina\r\nhello \xff there\n") == b"nina\r\nhello \xff there\n"
-    telnet.echo_off()
     assert telnet.take_replies() == b""
     assert (telnet.width, telnet.echo) == (0, True)
+
+
+def test_who_sends_no_command_is_asked_to_hide_a_password_all_the_same() -> None:
+    telnet = Telnet()
+    telnet.echo_off()
+    assert telnet.take_replies() == WILL + ECHO
+    assert telnet.echo is None
+    telnet.feed(DO + ECHO)
+    assert telnet.echo is False
+    telnet.echo_on()
+    assert telnet.take_replies() == WONT + ECHO
 
 
 @pytest.mark.parametrize("first", [WILL + BINARY, WONT + ECHO, DO + SGA, DONT + LINEMODE, AYT, SB + b"\x2a" + SE])
