@@ -25,7 +25,7 @@ _PAGE_ENTRIES = 200
 Show = Callable[[Iterable[str]], None]
 
 
-async def arrive(connection: Connection, manner: Manner, name: str, rooms: Rooms, view: View, show: Show) -> str:
+async def arrive(connection: Connection, manner: Manner, login: Login, rooms: Rooms, view: View, show: Show) -> str:
     """Log in for the first time and enter the rooms; return the name as the server writes it.
 
     Raises `ChatError` when the name is refused; in a pipe, also when a room is.
@@ -33,7 +33,7 @@ async def arrive(connection: Connection, manner: Manner, name: str, rooms: Rooms
     greeting = await connection.ask(Hello())
     assert isinstance(greeting, Greeting)
     show(greeting_lines(greeting)[:-1])  # without the question for a name
-    logged_in = await connection.ask(Login(name))
+    logged_in = await connection.ask(login)
     assert isinstance(logged_in, LoggedIn)
     name = logged_in.user.name
     first, *others = manner.rooms
@@ -57,16 +57,16 @@ async def _enter(connection: Connection, manner: Manner, room: str, rooms: Rooms
     return answer
 
 
-async def log_in_again(connection: Connection, name: str, clock: IReactorTime, show: Show) -> None:
-    """Log in as ``name``; when it is taken, try again a few times before that is raised."""
+async def log_in_again(connection: Connection, login: Login, clock: IReactorTime, show: Show) -> None:
+    """Log in as before; when it is taken, try again a few times before that is raised."""
     for attempt in range(1, NAME_ATTEMPTS + 1):
         try:
-            await connection.ask(Login(name))
+            await connection.ask(login)
             break
         except ChatError as error:
             if error.code is not Code.NAME_TAKEN or attempt == NAME_ATTEMPTS:
                 raise
-        show([f"The name {name} is in use. Trying again in {NAME_SECONDS} s."])
+        show([f"The name {login.name} is in use. Trying again in {NAME_SECONDS} s."])
         await deferLater(clock, NAME_SECONDS)
     show(["You are connected again."])
 

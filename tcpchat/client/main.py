@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import signal
 import sys
 import time
@@ -19,14 +20,15 @@ from tcpchat.client.connection import Connection
 from tcpchat.client.dialer import Dialer
 from tcpchat.client.parts import Manner
 from tcpchat.client.shell import Shell
-from tcpchat.client.terminal import Terminal, restore_blocking
+from tcpchat.client.terminal import Terminal, restore
 from tcpchat.core.names import LOBBY
 from tcpchat.wire.view import View
 
+_TOKEN = "TCPCHAT_TOKEN"  # noqa: S105 (the name of a variable)
 _EPILOG = (
     "What you type is said in the current room; /help lists the commands. In a pipe each line is said, and the exit "
     "status is 0 if all of them were acknowledged, else 1; a line that begins with a slash is a command, with two "
-    "slashes it is not."
+    "slashes it is not. With a token in the environment variable TCPCHAT_TOKEN it logs in to an account."
 )
 
 
@@ -48,7 +50,9 @@ def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tupl
     parser.add_argument("--version", action="version", version=f"tcpchat {tcpchat.__version__}")
     options = parser.parse_args(arguments)
     name: str | None = options.name
-    if name is None and not interactive:
+    if name is None and os.environ.get(_TOKEN):
+        name = "the owner of the token"
+    elif name is None and not interactive:
         try:
             name = getpass.getuser()
         except (OSError, KeyError):
@@ -56,7 +60,8 @@ def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tupl
     if name is not None and not name.strip():
         parser.error("a name is needed: --name NAME")
     view = View(offset=time.localtime().tm_gmtoff // 60)
-    return options.address, Manner(name, tuple(options.room or [LOBBY]), interactive, options.verbose, view)
+    rooms, token = tuple(options.room or [LOBBY]), os.environ.get(_TOKEN) or None
+    return options.address, Manner(name, rooms, interactive, options.verbose, token, view)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -67,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         react(_run, (address, manner))
     finally:
-        restore_blocking()
+        restore()
 
 
 def _run(reactor: Any, address: str, manner: Manner) -> Deferred[None]:

@@ -11,12 +11,13 @@ from tcpchat.wire.view import View
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How to behave. ``name`` None: ask for it. Not ``interactive``: a pipe, quiet unless ``verbose``.
-    ``view`` has the clock of this machine."""
+    ``token`` logs in to an account. ``view`` has the clock of this machine."""
 
     name: str | None
     rooms: tuple[str, ...]
     interactive: bool
     verbose: bool = False
+    token: str | None = None
     view: View = field(default_factory=View)
 
 
@@ -28,6 +29,12 @@ class Screen(Protocol):
 
     def complain(self, line: str) -> None:
         """Show a line that says what went wrong."""
+
+    def hide(self) -> None:
+        """Show nothing of what is typed, until `reveal`."""
+
+    def reveal(self) -> None:
+        """Show what is typed again."""
 
     def pause(self) -> None:
         """Read no more lines until `resume`."""

@@ -17,11 +17,12 @@ from tcpchat.client.parts import Caller, Manner, Screen
 from tcpchat.client.rooms import Rooms
 from tcpchat.core import commands
 from tcpchat.core.answers import Answer, Away, Completions, Goodbye, Ignored, JoinedRoom, LeftRoom, Named, Switched
-from tcpchat.core.commands import Arrive, Command, Quit
+from tcpchat.core.commands import Arrive, Command, Login, Quit
 from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Refocused, RoomDeleted, TopicChanged
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
-from tcpchat.wire.grammar import understand
+from tcpchat.wire.dialog import GIVEN_UP, Dialog
+from tcpchat.wire.grammar import password_of, understand
 from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_error, phrase_events
 from tcpchat.wire.view import Adjust, Spoken
 
@@ -55,6 +56,10 @@ class Shell:
         self._done = done
         # Empty: what is typed next is a name.
         self._name = manner.name or ""
+        # What proves it, as long as this runs: to come back after a lost connection.
+        self._password: str | None = None
+        # What is being asked: the next line is its answer.
+        self._dialog: Dialog | None = None
         self._rooms = Rooms()
         self._view = manner.view
         # The day of what was shown last. Who came and went, to be shown together.
@@ -92,6 +97,9 @@ class Shell:
             self._refuse_late()
             return
         try:
+            if self._dialog is not None:
+                self._perform(self._answer(line.decode()))
+                return
             asked = understand(line.decode(), named=bool(self._name))
             if asked is not None:
                 self._perform(asked)
@@ -199,11 +207,11 @@ class Shell:
         self.caller.start()
 
     async def _arrive(self, connection: Connection) -> None:
-        self._name = await arrive(connection, self._manner, self._name, self._rooms, self._view, self._show)
+        self._name = await arrive(connection, self._manner, self._login(), self._rooms, self._view, self._show)
         self._welcome()
 
     async def _return(self, connection: Connection) -> None:
-        await log_in_again(connection, self._name, self._clock, self._show)
+        await log_in_again(connection, self._login(), self._clock, self._show)
         await set_again(connection, self._away, self._ignored)
         for room in self._rooms.returning():
             if self._rooms.get(room) is None:  # deleted while we came back to another
@@ -229,9 +237,12 @@ class Shell:
         if not isinstance(failure.value, ChatError):
             return
         if self._manner.interactive:
-            self._name = ""
-            self._refuse(failure.value)
+            self._name, self._password = "", None
             self.caller.stop()
+            if "registered" in failure.value.facts:
+                self._begin(password_of(str(failure.value.facts["registered"])))
+            else:
+                self._refuse(failure.value)
             self._screen.resume()
         else:
             self._parted = True
@@ -242,8 +253,10 @@ class Shell:
 
     def _perform(self, asked: Command | Answer | Adjust) -> None:
         match asked:
-            case Arrive(name):
-                self._call(name)
+            case Dialog():
+                self._begin(asked)
+            case Arrive(name, password):
+                self._change_person(name, password)
             case Quit():
                 self.end()
             case Words() | Completions():
@@ -258,6 +271,42 @@ class Shell:
             case _:
                 raise ChatError(Code.NOT_LOGGED_IN, "You are not logged in: choose a name first.")
 
+    def _begin(self, dialog: Dialog) -> None:
+        """Ask a question, whose answer is not shown if it is a secret."""
+        self._dialog = dialog
+        if dialog.hidden:
+            self._screen.hide()
+        self._show([dialog.question], asked=True)
+
+    def _answer(self, text: str) -> Command | Answer:
+        """Take an answer; an empty one ends the dialog. Raises `ChatError`."""
+        assert self._dialog is not None
+        dialog, self._dialog = self._dialog, None
+        if dialog.hidden:
+            self._screen.reveal()
+        if not text.strip():
+            return Words((GIVEN_UP,) if self._name else (NAME_QUESTION,))
+        return dialog.answered(text)
+
+    def _login(self) -> Login:
+        """Return how we log in."""
+        if self._manner.token is not None:
+            return Login(token=self._manner.token)
+        return Login(self._name, password=self._password)
+
+    def _change_person(self, name: str, password: str | None) -> None:
+        """Connect as somebody; whoever was connected as somebody else begins anew."""
+        if self._ready:
+            self._forget_arrival()
+            self.caller.stop()
+        self._password = password
+        self._call(name)
+
+    def _forget_arrival(self) -> None:
+        self._ready = self._arrived = False
+        self._rooms = Rooms()
+        self._away, self._ignored = "", []
+
     def _ask(self, connection: Connection, command: Command) -> Deferred[None]:
         line = self._line
         answered = connection.ask(command)
@@ -269,6 +318,13 @@ class Shell:
 
     def _answered(self, answer: Answer, command: Command, line: int) -> None:
         self._settle(line)
+        match command:
+            case commands.Register(password) | commands.ChangePassword(_, password):
+                self._password = password
+            case commands.Logout():
+                self._forget_arrival()
+                self._name, self._password = "", None
+                self.caller.stop()
         match answer:
             case JoinedRoom():
                 self._rooms.enter(answer)

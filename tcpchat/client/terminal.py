@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import termios
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, succeed
@@ -73,6 +74,20 @@ class Terminal(LineReceiver):
         else:
             sys.stderr.write(f"tcpchat: {line}\n")
 
+    def hide(self) -> None:
+        """Let the terminal show nothing of what is typed."""
+        self._set_echo(on=False)
+
+    def reveal(self) -> None:
+        """Let the terminal show what is typed; the end of the hidden line was not shown either."""
+        if self._set_echo(on=True):
+            self.show("")
+
+    def _set_echo(self, *, on: bool) -> bool:
+        if not self._interactive:
+            return False
+        return set_echo(on=on)
+
     def pause(self) -> None:
         """Read no more lines until `resume`."""
         self.pauseProducing()
@@ -126,8 +141,22 @@ class Terminal(LineReceiver):
         self._closed.callback(None)
 
 
-def restore_blocking() -> None:
-    """Undo what Twisted did to the standard streams: other programs use the same terminal."""
+def set_echo(*, on: bool) -> bool:
+    """Let the terminal on standard input show what is typed, or not; return whether that was a change."""
+    try:
+        attributes = termios.tcgetattr(0)
+    except termios.error:  # it is none
+        return False
+    if bool(attributes[3] & termios.ECHO) is on:
+        return False
+    attributes[3] ^= termios.ECHO
+    termios.tcsetattr(0, termios.TCSANOW, attributes)
+    return True
+
+
+def restore() -> None:
+    """Undo what was done to the standard streams: other programs use the same terminal."""
+    set_echo(on=True)
     for descriptor in range(3):
         try:
             os.set_blocking(descriptor, True)

@@ -177,4 +177,4 @@ def _proof(chat: Chat, session: Session, command: Login) -> Proof | None:
 
 
 def _refused() -> ChatError:
-    return ChatError(Code.BAD_CREDENTIALS, "That name and what proves it don't belong together.")
+    return ChatError(Code.BAD_CREDENTIALS, "The name or what proves it is wrong.")

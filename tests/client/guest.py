@@ -42,12 +42,19 @@ class Paper:
         self.lines: list[str] = []
         self.complaints: list[str] = []
         self.reading = True
+        self.hidden = False
 
     def show(self, line: str) -> None:
         self.lines.append(line)
 
     def complain(self, line: str) -> None:
         self.complaints.append(line)
+
+    def hide(self) -> None:
+        self.hidden = True
+
+    def reveal(self) -> None:
+        self.hidden = False
 
     def pause(self) -> None:
         self.reading = False
@@ -66,13 +73,14 @@ class Guest:
         *rooms: str,
         interactive: bool = True,
         verbose: bool = False,
+        token: str | None = None,
     ) -> None:
         self.clock = clock
         self.screen = Paper()
         self.statuses: list[int] = []
         self.calling = False
         self.shell = Shell(
-            Manner(name, rooms or ("lobby",), interactive, verbose), self.screen, clock, self.statuses.append
+            Manner(name, rooms or ("lobby",), interactive, verbose, token), self.screen, clock, self.statuses.append
         )
         self.shell.caller = self
         self.wire = Wire()

@@ -459,3 +459,44 @@ def test_a_time_that_no_calendar_has_and_a_room_one_is_not_in_are_a_server_s_mis
     guest.answer({"user": {"name": "tina"}, "rooms": []})
     assert guest.answer(joined("lobby"))["data"]["room"] == "lobby"
     assert guest.take()[0] == "You are connected again."
+
+
+def test_a_registered_name_is_asked_its_password_and_comes_back_with_it(house: House) -> None:
+    Script(house, "tina").ask("register", password="correct horse")
+    for connection in list(house.factory.connections):
+        connection.transport.tear()  # type: ignore[attr-defined]
+    guest = Guest(house.clock, "tina")
+    guest.connect(house)
+    assert guest.take()[-1] == "The password of tina:"
+    assert guest.screen.hidden
+    guest.type("wrong horse")
+    assert not guest.screen.hidden
+    guest.connect(house)
+    assert guest.take()[-2:] == ["That name and what proves it don't belong together.", "What is your name?"]
+    guest.type("tina")
+    guest.connect(house)
+    guest.type("correct horse")
+    guest.connect(house)
+    assert "Hello, tina. Type /help to see what you can do." in guest.take()
+    guest.type("/password", "correct horse", "battery staple", "battery staple")
+    guest.pump(house)
+    assert guest.take()[-1] == "Your password is changed."
+    guest.lose()
+    guest.take()
+    guest.connect(house)
+    assert guest.take()[0] == "You are connected again."
+    guest.type("/logout")
+    guest.pump(house)
+    assert guest.take()[-2:] == ["You are logged out.", "What is your name?"]
+    guest.type("visitor")
+    guest.connect(house)
+    guest.type("/login tina battery staple")
+    guest.connect(house)
+    assert "Hello, tina. Type /help to see what you can do." in guest.take()
+
+
+def test_a_token_logs_in_a_pipe() -> None:
+    guest = Guest(Clock(), "whoever", interactive=False, token="tcpchat_token")
+    guest.connect()
+    guest.answer(GREETING)
+    assert guest.answer({"user": {"name": "tina"}, "rooms": []})["data"]["token"] == "tcpchat_token"

@@ -35,11 +35,12 @@ def test_what_is_proved_before_a_restart_is_proved_after_it(tmp_path: Path) -> N
         first = nina.request("tell", to="bob", text="one")
         bob.close()
         daemon.send_signal(signal.SIGKILL)
+        daemon.wait()
     with Daemon(tmp_path / "data") as daemon:
         stranger = daemon.json()
         with pytest.raises(Refused, match="registered"):
             stranger.request("login", name="nina")
-        with pytest.raises(Refused, match="don't belong together"):
+        with pytest.raises(Refused, match="password is wrong"):
             stranger.request("login", name="nina", password="correct horse")
         assert stranger.request("login", name="NINA", password=PASSWORD)["user"]["name"] == "nina"
         assert daemon.json().request("login", token=token)["user"]["name"] == "nina"

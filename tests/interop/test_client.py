@@ -242,3 +242,23 @@ def test_a_usage_error_is_one_line_and_status_2(words: list[str]) -> None:
     assert shown.returncode == 2
     assert shown.stderr.startswith("tcpchat: ")
     assert shown.stderr.count("\n") == 1
+
+
+def test_a_password_is_hidden_and_brings_one_back_through_a_restart(fixed: tuple[Daemon, str], start: Start) -> None:
+    daemon, address = fixed
+    person = start(address, "--name", "tina")
+    person.hear("You are in lobby")
+    person.say("/register")
+    person.hear("A new password:")
+    person.say("correct PLANTED horse")
+    person.hear("The same once more:")
+    person.say("correct PLANTED horse")
+    person.hear("The name tina is yours now.")
+    daemon.stop()
+    person.hear("Trying again")
+    daemon.start()
+    person.hear("You are connected again.")
+    person.say("/whois tina")
+    person.hear("tina is registered, here since")
+    person.say("/quit")
+    assert "PLANTED" not in "\n".join(person.rest())
