@@ -258,7 +258,7 @@ def test_a_password_is_hidden_and_brings_one_back_through_a_restart(fixed: tuple
     daemon.stop()
     seen += person.hear("Trying again")
     daemon.start()
-    seen += person.hear("You are connected again.")
+    seen += person.hear("You are speaking in lobby now.")
     person.say("/whois tina")
     seen += person.hear("tina is registered, here since")
     person.say("/quit")
