@@ -30,7 +30,8 @@ setup(
     entry_points={"console_scripts": ["tcpchat = tcpchat.client.main:main"]},
     install_requires=[
         "Twisted[tls]>=26.10",
-        "pyOpenSSL",
+        "pyOpenSSL>=24.3",
+        "cryptography>=42",
         "service-identity",
         "msgspec>=0.19",
         "SQLAlchemy>=2.1",

@@ -38,6 +38,7 @@ class Code(StrEnum):
     TEXT_EMPTY = "text-empty"
     TEXT_TOO_LONG = "text-too-long"
     TOO_MANY_ATTEMPTS = "too-many-attempts"
+    TLS_REQUIRED = "tls-required"
     TOO_MANY_CONNECTIONS = "too-many-connections"
     TOO_MANY_CREDENTIALS = "too-many-credentials"
     TOO_MANY_IGNORED = "too-many-ignored"

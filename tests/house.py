@@ -53,6 +53,7 @@ from tcpchat.server.connection import Services
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.roster import Network
+from tcpchat.server.tls import Security
 from tests.transport import MemoryTransport
 
 PAGE_BYTES = Limits().page_bytes
@@ -212,6 +213,7 @@ class House:
         trusted: tuple[Network, ...] = (),
         rooms: tuple[RoomRecord, ...] = (),
         turn_writes: int = 1_000,
+        security: Security = Security(),
     ) -> None:
         self.clock = Clock()
         self.store = MemoryStore()

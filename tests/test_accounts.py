@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from tcpchat.core.accounts import Account, State
+from tcpchat.core.channel import Channel
 from tcpchat.core.chat import Policy
 from tcpchat.core.proofs import login_message
-from tcpchat.core.state import Channel, Session
+from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
 from tests.house import House, Script, Terminal
 
@@ -255,7 +256,7 @@ def attempt(house: House, way: Any) -> tuple[Script, Code | None]:
     person = Script(house)
     person.ask("hello")
     session = session_of(house, person)
-    session.channel = Channel(tls=True, certificate=FINGERPRINT, exporter=EXPORTER.hex())
+    session.channel = Channel(secure=True, fingerprint=FINGERPRINT, exporter=EXPORTER)
     data = way(house)
     if way is _key:
         nonce = person.ask("challenge")["nonce"]

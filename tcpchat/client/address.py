@@ -6,10 +6,13 @@ import re
 from ipaddress import IPv6Address
 from typing import Any
 
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString
+from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
 
+from tcpchat.client.trust import Trust, Verifier
+
 DEFAULT_PORT = 3000
+_TLS = "tls:"
 
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:\[\]/\s]+))(?::([0-9]{1,5}))?")
 
@@ -30,18 +33,23 @@ def parse_address(address: str) -> tuple[str, int] | None:
     return found[1] or found[2], port
 
 
-def client_endpoint(reactor: Any, address: str) -> IStreamClientEndpoint:
-    """Return the endpoint for a host, or for a description of Twisted's such as ``tls:HOST:PORT`` or ``unix:/PATH``.
+def client_endpoint(reactor: Any, address: str, trust: Trust | None = None) -> IStreamClientEndpoint:
+    """Return the endpoint for a host, for ``tls:`` and a host, or for a description of Twisted's (``unix:/PATH``).
 
-    Raises ValueError, in one line.
+    ``trust`` is whom to believe under TLS, None for whomever the system does. Raises ValueError, in one line.
     """
+    if address.startswith(_TLS) and (parsed := parse_address(address.removeprefix(_TLS))):
+        host, port = parsed
+        return wrapClientTLS(Verifier(host, trust or Trust()), HostnameEndpoint(reactor, host, port))
+    if trust is not None:
+        raise ValueError(f"{address!r} is not tls:HOST[:PORT], so there is no certificate to look at")
     if parsed := parse_address(address):
         return HostnameEndpoint(reactor, *parsed)
     try:
         endpoint: IStreamClientEndpoint = clientFromString(reactor, address)
     except (ValueError, TypeError, KeyError, OSError):
         raise ValueError(
-            f"{address!r} is no HOST[:PORT], and no endpoint such as tls:HOST:PORT or unix:/PATH"
+            f"{address!r} is no HOST[:PORT], no tls:HOST[:PORT], and no endpoint such as unix:/PATH"
         ) from None
     return endpoint
 

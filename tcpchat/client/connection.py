@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
+from OpenSSL import SSL
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.error import ConnectionRefusedError as Refused
@@ -14,6 +15,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
+from tcpchat.client.trust import Untrusted
 from tcpchat.core import answers, commands, events
 from tcpchat.core.answers import Answer
 from tcpchat.core.commands import Command
@@ -218,6 +220,10 @@ def reason_of(failure: Failure) -> str:
         return "nobody answers there."
     if failure.check(ConnectionDone):
         return "the server has closed it."
+    if failure.check(Untrusted):
+        return str(failure.value)
+    if failure.check(SSL.Error):
+        return "no TLS is spoken there, or none that we know."
     if type(failure.value) is ConnectionLost and not str(failure.value).startswith("[("):
         return "it broke."
     return clean(failure.getErrorMessage()) or type(failure.value).__name__

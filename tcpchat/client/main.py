@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from twisted.internet.defer import Deferred
@@ -21,6 +22,7 @@ from tcpchat.client.dialer import Dialer
 from tcpchat.client.parts import Manner
 from tcpchat.client.shell import Shell
 from tcpchat.client.terminal import Terminal, restore
+from tcpchat.client.trust import Trust, parse_fingerprint
 from tcpchat.core.names import LOBBY
 from tcpchat.wire.view import View
 
@@ -38,14 +40,21 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"tcpchat: {message}; see tcpchat --help\n")
 
 
-def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tuple[str, Manner]:
-    """Return the address and how to behave; exits with status 2 after a line on standard error."""
+def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tuple[str, Manner, Trust | None]:
+    """Return the address, how to behave, and whom to trust under TLS.
+
+    Exits with status 2 after a line on standard error.
+    """
     parser = _Parser(prog="tcpchat", description="Chat in lines.", epilog=_EPILOG, allow_abbrev=False)
     parser.add_argument(
-        "address", metavar="HOST[:PORT]", help=f"the server [port {DEFAULT_PORT}], or tls:HOST:PORT, or unix:/PATH"
+        "address", metavar="HOST[:PORT]", help=f"the server [port {DEFAULT_PORT}], or tls:HOST[:PORT], or unix:/PATH"
     )
     parser.add_argument("--name", help="your name [asked for; in a pipe your login name]")
     parser.add_argument("--room", action="append", help=f"a room to join; the last one is current [{LOBBY}]")
+    parser.add_argument("--tls-ca", metavar="FILE", help="trust whom the certificates in FILE sign, or are")
+    parser.add_argument(
+        "--tls-fingerprint", metavar="SHA256", help="trust the one certificate with this fingerprint, and no other"
+    )
     parser.add_argument("--verbose", action="store_true", help="in a pipe, print what the server tells, too")
     parser.add_argument("--version", action="version", version=f"tcpchat {tcpchat.__version__}")
     options = parser.parse_args(arguments)
@@ -61,24 +70,37 @@ def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tupl
         parser.error("a name is needed: --name NAME")
     view = View(offset=time.localtime().tm_gmtoff // 60)
     rooms, token = tuple(options.room or [LOBBY]), os.environ.get(_TOKEN) or None
-    return options.address, Manner(name, rooms, interactive, options.verbose, token, view)
+    manner = Manner(name, rooms, interactive, options.verbose, token, view)
+    return options.address, manner, _trust(parser, options)
+
+
+def _trust(parser: _Parser, options: argparse.Namespace) -> Trust | None:
+    if options.tls_ca is None and options.tls_fingerprint is None:
+        return None
+    if options.tls_ca is not None and options.tls_fingerprint is not None:
+        parser.error("--tls-ca can't be given together with --tls-fingerprint")
+    try:
+        fingerprint = parse_fingerprint(options.tls_fingerprint) if options.tls_fingerprint is not None else None
+    except ValueError as error:
+        parser.error(str(error))
+    return Trust(Path(options.tls_ca) if options.tls_ca is not None else None, fingerprint)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the client, and exit."""
     if sys.stdin is None or sys.stdout is None:
         sys.exit("tcpchat: standard input and output must be open")
-    address, manner = parse_options(arguments, interactive=sys.stdin.isatty())
+    address, manner, trust = parse_options(arguments, interactive=sys.stdin.isatty())
     try:
-        react(_run, (address, manner))
+        react(_run, (address, manner, trust))
     finally:
         restore()
 
 
-def _run(reactor: Any, address: str, manner: Manner) -> Deferred[None]:
+def _run(reactor: Any, address: str, manner: Manner, trust: Trust | None) -> Deferred[None]:
     """Put the parts together; fires when all is over, with a SystemExit for its status."""
     try:
-        endpoint = client_endpoint(reactor, address)
+        endpoint = client_endpoint(reactor, address, trust)
     except ValueError as error:
         sys.stderr.write(f"tcpchat: {error}; see tcpchat --help\n")
         sys.exit(2)

@@ -107,7 +107,7 @@ def certificates(
     """List certificates, add one, or remove one."""
     add: NewKey | None = None
     if command.add is not None:
-        found = command.add.fingerprint.replace(":", "").lower() or session.channel.certificate or ""
+        found = command.add.fingerprint.replace(":", "").lower() or session.channel.fingerprint or ""
         if not _FINGERPRINT.fullmatch(found):
             raise ChatError(
                 Code.BAD_FIELD,

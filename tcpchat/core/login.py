@@ -72,7 +72,7 @@ def challenge(chat: Chat, session: Session, command: AskChallenge, supply: Suppl
     """Give the connection a nonce, to be signed once within two minutes."""
     nonce = b"".join(chat.new_id().to_bytes(8, "big") for _ in range(NONCE_BYTES // 8))
     session.nonce = (nonce, chat.now() + _NONCE_MS)
-    return Challenge(nonce.hex(), chat.identity.server, session.channel.exporter)
+    return Challenge(nonce.hex(), chat.identity.server, (session.channel.exporter or b"").hex())
 
 
 def admit(chat: Chat, session: Session, proven: Proven) -> Person:
@@ -161,17 +161,16 @@ def _proof(chat: Chat, session: Session, command: Login) -> Proof | None:
     if command.token:
         return TokenProof(command.token)
     if command.certificate:
-        if session.channel.certificate is None:
+        if session.channel.fingerprint is None:
             raise ChatError(Code.BAD_CREDENTIALS, "You have shown no certificate: connect by TLS with one.")
-        return CertificateProof(session.channel.certificate)
+        return CertificateProof(session.channel.fingerprint)
     if command.signature:
         nonce, session.nonce = session.nonce, None
         if nonce is None or nonce[1] <= chat.now():
             raise ChatError(Code.BAD_CREDENTIALS, "There is nothing to sign any more: ask for a challenge first.")
         account = chat.accounts.get(command.name)
         name = account.name if account else command.name
-        exporter = bytes.fromhex(session.channel.exporter) or None
-        message = login_message(chat.identity.server, name, nonce[0], exporter)
+        message = login_message(chat.identity.server, name, nonce[0], session.channel.exporter)
         return SignatureProof(command.signature, message)
     return None
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
-import msgspec
 from msgspec import UNSET
 
 from tcpchat.core.accounts import CredentialId
 from tcpchat.core.answers import RoomSummary
+from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import User
 
@@ -42,27 +42,14 @@ class Person:
         return User(self.name, self.color if self.color else UNSET, True if self.away else UNSET)
 
 
-class Channel(msgspec.Struct, frozen=True, gc=False):
-    """How a connection is made: under TLS, by whom, and the value that is both sides' own (RFC 9266), in hexadecimal.
-
-    ``certificate`` is the SHA-256, in hexadecimal, of the certificate that the peer has shown.
-    """
-
-    tls: bool = False
-    certificate: str | None = None
-    exporter: str = ""
-
-
-PLAIN = Channel()
-
-
 @dataclass(slots=True, eq=False)
 class Session:
     """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in.
 
     ``ignores`` are the people whom it doesn't want to read, by their ids, with the names they had when that began.
     ``last_teller`` is who wrote directly last. ``credential`` is what the login was proved with, ``next_credential``
-    what will take its place once it is committed. ``nonce`` is to be signed, until the time beside it.
+    what will take its place once it is committed. ``nonce`` is to be signed, until the time beside it. ``channel`` is
+    how its bytes come and go.
     """
 
     person: Person | None = None

@@ -1,11 +1,11 @@
-"""Where the daemon listens: a dual-stack TCP port, and any endpoint that Twisted knows."""
+"""Where the daemon listens: a dual-stack TCP port, any endpoint that Twisted knows, and those under TLS."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
@@ -18,19 +18,40 @@ from twisted.internet.tcp import Port
 from twisted.python.failure import Failure
 
 from tcpchat.errors import StartError
+from tcpchat.server.certificates import BadCertificate, Source
+from tcpchat.server.tlsendpoints import TlsEndpoint, parse_tls_endpoint
 from tcpchat.server.transport import write_directly
 
 # Connections that may wait to be accepted: after a restart everybody comes back at once.
 BACKLOG = 1024
 
 
-def listen(reactor: Any, factory: ServerFactory, port: int | None, endpoints: Sequence[str]) -> list[IListeningPort]:
+# Makes the factory for a port that speaks TLS from its first byte, with certificates from there.
+UnderTls = Callable[[Source], ServerFactory]
+
+
+def listen(
+    reactor: Any,
+    factory: ServerFactory,
+    port: int | None,
+    endpoints: Sequence[str],
+    under_tls: UnderTls | None = None,
+) -> list[IListeningPort]:
     """Listen on ``port`` (0: a free one) and on every endpoint; raises `StartError`, listening nowhere then."""
     listening: list[IListeningPort] = []
     try:
         if port is not None:
             listening.append(_listen_port(reactor, factory, port))
-        listening.extend(_listen_endpoint(reactor, factory, description) for description in endpoints)
+        for description in endpoints:
+            secure = parse_tls_endpoint(description) if under_tls is not None else None
+            if secure is None or under_tls is None:
+                listening.append(_listen_endpoint(reactor, factory, description))
+                continue
+            try:
+                secure_factory = under_tls(secure.source)
+            except BadCertificate as error:
+                raise StartError(f"can't listen on {description!r}: {error}") from None
+            listening.append(_listen_secure(reactor, secure_factory, secure))
     except StartError:
         for begun in listening:
             begun.stopListening()
@@ -69,6 +90,12 @@ def _listen_port(reactor: Any, factory: ServerFactory, port: int) -> IListeningP
     finally:
         listener.close()  # the reactor has its own copy
     return listening
+
+
+def _listen_secure(reactor: Any, factory: ServerFactory, endpoint: TlsEndpoint) -> IListeningPort:
+    if endpoint.plain is None:
+        return _listen_port(reactor, factory, endpoint.port)
+    return _listen_endpoint(reactor, factory, endpoint.plain)
 
 
 def _dual_stack_socket(port: int) -> socket.socket:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from twisted.internet.interfaces import IAddress, IProtocolNegotiationFactory
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
-from zope.interface import implementer
 
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.users import Users
@@ -14,16 +14,23 @@ from tcpchat.server.connection import Services
 from tcpchat.server.pace import Pace
 from tcpchat.server.protocol import ChatProtocol
 from tcpchat.server.roster import Network, Roster, address_of
+from tcpchat.server.tls import Security, TlsContext
 
 
-@implementer(IProtocolNegotiationFactory)
 class ChatFactory(ServerFactory):
     """Makes a `ChatProtocol` for each connection. ``users`` and ``rooms`` are the hub's own registries."""
 
     noisy = False
 
-    def __init__(self, services: Services, trusted: Sequence[Network] = (), capacity: int | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        trusted: Sequence[Network] = (),
+        capacity: int | None = None,
+        security: Security = Security(),
+    ) -> None:
         self.services = services
+        self.security = security
         self.connections = Roster(services.limits, trusted, capacity)
 
     @property
@@ -36,13 +43,27 @@ class ChatFactory(ServerFactory):
         """Every room."""
         return self.services.hub.rooms
 
-    def acceptableProtocols(self) -> list[bytes]:
-        """Return what is offered under TLS (RFC 7301). Without it browsers and curl could not connect at all."""
-        return [b"http/1.1"]
-
     def buildProtocol(self, addr: IAddress | None) -> ChatProtocol:
         """Return the protocol of a new connection."""
+        return self.build(addr, self.security)
+
+    def build(self, addr: IAddress | None, security: Security) -> ChatProtocol:
+        """Return the protocol of a new connection on a port of its own security."""
         address = address_of(addr)
         trusted = self.connections.trusts(address)
         pace = None if trusted else Pace(self.services.clock.seconds, self.services.limits)
-        return ChatProtocol(self.services, self.connections, address, pace)
+        return ChatProtocol(self.services, self.connections, address, pace, security)
+
+
+class SecureFactory(ServerFactory):
+    """Makes a `ChatProtocol` that speaks TLS from its first byte, with the certificates of ``tls``."""
+
+    noisy = False
+
+    def __init__(self, factory: ChatFactory, tls: TlsContext) -> None:
+        self._factory = factory
+        self._security = replace(factory.security, tls=tls, at_once=True)
+
+    def buildProtocol(self, addr: IAddress | None) -> ChatProtocol:
+        """Return the protocol of a new connection."""
+        return self._factory.build(addr, self._security)

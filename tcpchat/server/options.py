@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 from twisted.python.usage import Options as UsageOptions
 
@@ -16,8 +16,10 @@ import tcpchat
 from tcpchat.core.chat import Policy
 from tcpchat.core.text import clean_lines
 from tcpchat.errors import StartError
+from tcpchat.server.certificates import PairFiles
 from tcpchat.server.datadir import default_directory
 from tcpchat.server.roster import Network
+from tcpchat.server.tlsendpoints import parse_tls_endpoint
 
 DEFAULT_PORT = 3000
 # A message of the day is read by everybody who connects.
@@ -54,12 +56,23 @@ class Options(UsageOptions):
             "0",
             "Make SCRAM-SHA-256 verifiers, too: cheaper to guess [default: none]",
         ],
+        [
+            "tls-cert",
+            None,
+            None,
+            "File with a certificate and its chain: with it every plain port understands TLS, too",
+        ],
+        ["tls-key", None, None, "File with the certificate's key [default: the same file]"],
         ["log-format", None, None, "Lines of the log: text, or json [default: text]"],
         ["log-level", None, None, "The least that is logged: debug, info, warn or error [default: info]"],
         ["log-file", None, None, "File of the log, opened anew after SIGUSR1 [default: standard error]"],
     ]
 
-    optFlags: ClassVar = [["no-guests", None, "Let nobody in without an account"]]
+    optFlags: ClassVar = [
+        ["no-guests", None, "Let nobody in without an account"],
+        ["tls-self-signed", None, "Make a certificate in the data directory, and log its fingerprint"],
+        ["require-tls", None, "Let a connection without TLS do nothing but be told so"],
+    ]
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +95,10 @@ class Options(UsageOptions):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the daemon is to do. ``port`` None: none but the endpoints. ``database`` None: the embedded one."""
+    """What the daemon is to do. ``port`` None: none but the endpoints. ``database`` None: the embedded one.
+
+    ``certificate``: what plain ports begin TLS with; ``self_signed``: one that is made in the data directory.
+    """
 
     port: int | None
     endpoints: tuple[str, ...]
@@ -92,6 +108,9 @@ class Settings:
     motd: str
     policy: Policy = field(default_factory=Policy)
     scram_iterations: int = 0
+    certificate: PairFiles | None = None
+    self_signed: bool = False
+    tls_required: bool = False
 
     @classmethod
     def from_options(cls, options: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -108,7 +127,30 @@ class Settings:
             motd=_read_motd(Path(str(options["motd"]))) if options["motd"] else "",
             policy=_policy(options),
             scram_iterations=_iterations(str(options.get("scram-iterations") or "0")),
+            **_tls(options, endpoints),
         )
+
+
+class _Tls(TypedDict):
+    certificate: PairFiles | None
+    self_signed: bool
+    tls_required: bool
+
+
+def _tls(options: Mapping[str, object], endpoints: Sequence[str]) -> _Tls:
+    """Return what is said about TLS, as far as it fits together."""
+    certificate, key = options["tls-cert"], options["tls-key"]
+    self_signed, required = bool(options["tls-self-signed"]), bool(options["require-tls"])
+    if key and not certificate:
+        raise StartError("--tls-key needs --tls-cert")
+    if self_signed and certificate:
+        raise StartError("--tls-self-signed can't be given together with --tls-cert")
+    if required and not (certificate or self_signed or any(map(parse_tls_endpoint, endpoints))):
+        raise StartError("--require-tls needs a certificate: --tls-cert, --tls-self-signed, or an endpoint with one")
+    pair: PairFiles | None = None
+    if certificate:
+        pair = PairFiles(Path(str(certificate)).absolute(), Path(str(key or certificate)).absolute())
+    return {"certificate": pair, "self_signed": self_signed, "tls_required": required}
 
 
 def _policy(options: Mapping[str, object]) -> Policy:

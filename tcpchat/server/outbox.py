@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime, ISSLTransport
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from zope.interface import implementer
 
 from tcpchat.core.limits import Limits
@@ -43,6 +43,10 @@ class Outbox:
         self._abort: IDelayedCall | None = None
         transport.registerProducer(self, True)
 
+    def move(self, transport: Any) -> None:
+        """Write to ``transport`` from here on, which passes everything on to the one there was."""
+        self._transport = transport
+
     def write(self, data: bytes) -> None:
         """Send ``data``, unless the last word has been said."""
         if self.finished:
@@ -71,8 +75,8 @@ class Outbox:
         self._transport.unregisterProducer()
         self._abort = self._clock.callLater(self._limits.drain_seconds, self._transport.abortConnection)
         # Closing a socket with unread input would make the kernel reset it, and the peer would lose the last
-        # line: end only our half. TLS has a goodbye of its own.
-        if half_closed or ISSLTransport.providedBy(self._transport):
+        # line: end only our half.
+        if half_closed:
             self._transport.loseConnection()
         else:
             self._transport.loseWriteConnection()

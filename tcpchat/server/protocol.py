@@ -8,13 +8,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.connection import Connection, Services
 from tcpchat.server.lines import LineSplitter
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 from tcpchat.server.roster import Roster
-from tcpchat.wire.codec import Codec
+from tcpchat.server.tls import Security
+from tcpchat.server.tlslayer import TlsLayer
+from tcpchat.wire.codec import Codec, Request
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.sniff import Speaker, sniff
 from tcpchat.wire.text import TextCodec
@@ -23,6 +26,7 @@ from tcpchat.wire.text import TextCodec
 _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
 
 _BY_PEER = "ended by the peer"
+_TLS_ONLY = "This server wants TLS. Please connect again, with a client that speaks it."
 _PAGE = b"There is no page here. This is a chat server: speak to it with telnet or nc.\n"
 _FAREWELLS = {
     Speaker.HTTP: b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -37,17 +41,29 @@ class ChatProtocol(LineSplitter):
     Four things say what becomes of input. ``paused``: lines are kept, until the connection calls `proceed`.
     ``_input_ended``: nothing more is taken, and once the kept lines are handed over the dialogue ends.
     ``_half_closed``: the peer has ended its half, and may still read. ``_lost``: there is no peer any more.
+
+    Under TLS the transport is a `TlsLayer`, and after its handshake everything begins anew: who speaks, the silence.
     """
 
     _log = Logger()
 
-    def __init__(self, services: Services, roster: Roster, address: str, pace: Pace | None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        roster: Roster,
+        address: str,
+        pace: Pace | None,
+        security: Security = Security(),
+    ) -> None:
         super().__init__()
         self.address = address
         self._services = services
         self._limits = services.limits
         self._roster = roster
         self._pace = pace
+        self._security = security
+        self._channel: Channel = PLAIN
+        self._layer: TlsLayer | None = None
         self._connection: Connection | None = None
         self._speaker: Speaker | None = None
         self._first_bytes = b""
@@ -73,6 +89,8 @@ class ChatProtocol(LineSplitter):
         self._outbox = Outbox(self.transport, clock, self._limits, overrun=self._too_slow, drained=self._drained)
         self._silence: IDelayedCall = clock.callLater(self._limits.silence_seconds, self._greet_silent)
         self._deadline: IDelayedCall = clock.callLater(self._limits.login_seconds, self._too_late)
+        if self._security.at_once:
+            self._start_tls(b"")
         self._roster.add(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -90,6 +108,9 @@ class ChatProtocol(LineSplitter):
             if speaker is None:
                 return
             data, self._first_bytes = self._first_bytes, b""
+            if speaker is Speaker.TLS and self._security.tls and not self._layer and not self._connection:
+                self._start_tls(data)
+                return
             self._recognise(speaker)
         if self._connection is not None and not self._input_ended:
             data = self._connection.codec.strip(data, self._connection)
@@ -123,11 +144,7 @@ class ChatProtocol(LineSplitter):
 
     def readConnectionLost(self) -> None:
         """The peer has ended its half, and may still read: answer what it said, with or without a last LF."""
-        self._half_closed = True
-        if self._outbox.finished:
-            self.transport.loseConnection()
-        else:
-            self._end_input(complete=True)
+        self._end_half(complete=True)
 
     def writeConnectionLost(self) -> None:
         """Our last word is out."""
@@ -155,10 +172,24 @@ class ChatProtocol(LineSplitter):
         self._log.info(
             "connection from {address} ({speaker}) ended after {seconds:.1f} s: {reason}",
             address=self.address,
-            speaker=self._speaker.name.lower() if self._speaker else "silent",
+            speaker=(self._speaker.name.lower() if self._speaker else "silent")
+            + (" under TLS" if self._channel.secure else ""),
             seconds=self._services.clock.seconds() - self._began,
             reason=self._reason,
         )
+
+    # What the layer of TLS calls besides.
+
+    def handshake_done(self, channel: Channel) -> None:
+        """From here on it is as on a new connection, only secret."""
+        self._channel = channel
+        self._speaker = None
+        if not self._input_ended:
+            self._silence = self._services.clock.callLater(self._limits.silence_seconds, self._greet_silent)
+
+    def input_torn(self) -> None:
+        """The peer has ended its half without a goodbye: anybody may have cut off the rest of the last line."""
+        self._end_half(complete=False)
 
     # What the connection calls.
 
@@ -202,6 +233,9 @@ class ChatProtocol(LineSplitter):
         """Tell the peer why, answer everything it has sent so far, and close."""
         if self._outbox.finished:
             return
+        if self._shaking:
+            self._hang_up(text)
+            return
         self._reason = text
         self._outbox.write(self._notice(text, code))
         if not self._input_ended:
@@ -226,13 +260,18 @@ class ChatProtocol(LineSplitter):
         codec = _CODECS.get(speaker)
         if codec is None:
             farewell = b"" if self._connection else _FAREWELLS.get(speaker, b"")
-            self._reason = f"{speaker.name} is not spoken here"
+            self._reason = self._unspoken(speaker)
             self._outbox.write(farewell)
             self._end_input(complete=False)
         elif self._connection is None:
             self._connect(codec())
         elif speaker is not Speaker.PERSON:
             self._connection.codec = codec()
+
+    def _unspoken(self, speaker: Speaker) -> str:
+        if speaker is Speaker.TLS and self._security.tls:
+            return "TLS inside TLS" if self._layer else "TLS was begun after the greeting"
+        return f"{speaker.name} is not spoken here"
 
     def _notice(self, text: str, code: Code) -> bytes:
         if self._connection is None:  # it hasn't said yet what it speaks
@@ -248,8 +287,47 @@ class ChatProtocol(LineSplitter):
         self._connect(TextCodec())
 
     def _connect(self, codec: Codec) -> None:
+        if self._security.required and not self._channel.secure:
+            self._refuse_plain(codec)
+            return
         self._connection = Connection(self._services, codec, self, self._outbox, self._pace)
+        self._connection.session.channel = self._channel
         self._connection.greet()
+
+    # TLS.
+
+    @property
+    def _shaking(self) -> bool:
+        """Whether a handshake is under way: nothing can be said."""
+        return self._layer is not None and not self._layer.shaken
+
+    def _start_tls(self, hello: bytes) -> None:
+        """Let everything pass through TLS from here on; ``hello`` is what has come of it."""
+        assert self._security.tls is not None
+        if self._silence.active():
+            self._silence.cancel()
+        self._speaker = Speaker.TLS
+        self._layer = TlsLayer(self._security.tls.connection(), self, self._limits.early_bytes)
+        below, self.transport = self.transport, self._layer
+        self._outbox.move(self._layer)
+        self._layer.start(below, hello)
+
+    def _refuse_plain(self, codec: Codec) -> None:
+        """Say that TLS is wanted, and close."""
+        self._reason = "it doesn't speak TLS"
+        if isinstance(codec, JsonCodec):
+            error = ChatError(Code.TLS_REQUIRED, _TLS_ONLY)
+            self.finish(codec.reply(Request(error), error))
+        else:
+            self.finish(self._notice(_TLS_ONLY, Code.TLS_REQUIRED))
+
+    def _hang_up(self, reason: str) -> None:
+        """Close in the middle of a handshake."""
+        assert self._layer is not None
+        self._reason = reason
+        self._cancel_timers()
+        self._input_ended = True
+        self._layer.loseConnection()
 
     # When it ends.
 
@@ -258,6 +336,14 @@ class ChatProtocol(LineSplitter):
         self.paused = True
         if not self._input_ended:
             self.transport.pauseProducing()
+
+    def _end_half(self, *, complete: bool) -> None:
+        """The peer has ended its half; ``complete``: its last line needs no end."""
+        self._half_closed = True
+        if self._outbox.finished:
+            self.transport.loseConnection()
+        else:
+            self._end_input(complete=complete)
 
     def _end_input(self, *, complete: bool) -> None:
         """Take nothing more; ``complete``: what came after the last line end is a line, too."""
@@ -268,7 +354,7 @@ class ChatProtocol(LineSplitter):
         if complete and self._first_bytes:
             data, self._first_bytes = self._first_bytes, b""
             self._recognise(Speaker.PERSON)
-            self._buffer = data
+            self._buffer = data if self._connection is not None else b""
         if complete and self._buffer and self.line_mode:
             super().dataReceived(b"\n")
         else:
@@ -302,6 +388,9 @@ class ChatProtocol(LineSplitter):
             self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
 
     def _too_late(self) -> None:
+        if self._shaking:
+            self._hang_up("the TLS handshake took too long")
+            return
         self.dismiss("It took too long to log in. Please connect again.", Code.LOGIN_TIMEOUT)
 
     def _too_slow(self) -> None:

@@ -28,17 +28,21 @@ from tcpchat.core.requests import CredentialsChanged, Result
 from tcpchat.core.tails import Tails
 from tcpchat.errors import Code, StartError
 from tcpchat.server import descriptors
+from tcpchat.server.certificates import BadCertificate, Source
 from tcpchat.server.commits import UNHEARD, GroupCommit, Log
 from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen, place
-from tcpchat.server.factory import ChatFactory
+from tcpchat.server.factory import ChatFactory, SecureFactory
 from tcpchat.server.logs import begin_log
 from tcpchat.server.options import Options, Settings
 from tcpchat.server.pages import PageReaders
 from tcpchat.server.prover import Prover
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.reader import StoredAccounts
+from tcpchat.server.reload import Reloader, reload_on_signal
+from tcpchat.server.selfsigned import self_signed
+from tcpchat.server.tls import Security, TlsContext
 from tcpchat.store.accounts import load_accounts
 from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, reason, sqlite_url
 from tcpchat.store.log import LogWriter
@@ -71,9 +75,11 @@ class ChatService(Service):
         database: str,
         unfinished: Sequence[RoomId],
         capacity: int,
+        reloader: Reloader,
     ) -> None:
         self.factory = factory
         self.ports = ports
+        self.reloader = reloader
         self._reactor = reactor
         self._commits = commits
         self._pages = pages
@@ -105,6 +111,7 @@ class ChatService(Service):
         if few := descriptors.warning(self._capacity):
             self._log.warn("{few}", few=few)
         self._log.info("the log is in {database}", database=self._database)
+        self.reloader.start()
         for port in self.ports:
             self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=place(port))
 
@@ -119,6 +126,7 @@ class ChatService(Service):
         deadline = self._reactor.seconds() + _STOP_SECONDS
         if self._counting.running:
             self._counting.stop()
+        self.reloader.stop()
         self.factory.services.hub.close()
         await DeferredList([port.stopListening() or _fired() for port in self.ports])
         for connection in self.factory.connections:
@@ -195,10 +203,26 @@ def make_service(
     iterations = settings.scram_iterations
     proofs = Prover(StoredAccounts(engine), reactor, limits, submit, _now, scram_iterations=iterations)
     services = Services(hub, commits, pages, proofs, publisher, reactor, limits)
-    factory = ChatFactory(services, settings.trusted, capacity)
-    ports = listen(reactor, factory, settings.port, settings.endpoints)
+    contexts: list[TlsContext] = []
+
+    def add_context(source: Source) -> TlsContext:
+        contexts.append(TlsContext(source))
+        return contexts[-1]
+
+    if settings.self_signed:
+        open_directory(settings.data)  # another database doesn't need it
+    certificate = self_signed(settings.data) if settings.self_signed else settings.certificate
+    try:
+        security = Security(add_context(certificate) if certificate else None, required=settings.tls_required)
+    except BadCertificate as error:
+        raise StartError(f"TLS can't be spoken: {error}") from None
+    factory = ChatFactory(services, settings.trusted, capacity, security)
+    ports = listen(
+        reactor, factory, settings.port, settings.endpoints, lambda source: SecureFactory(factory, add_context(source))
+    )
+    reloader = Reloader(contexts, reactor)
     where = url.render_as_string()
-    return ChatService(reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity)
+    return ChatService(reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity, reloader)
 
 
 def makeService(options: Options) -> ChatService:
@@ -212,6 +236,7 @@ def makeService(options: Options) -> ChatService:
     except StartError as error:
         raise SystemExit(f"tcpchat: {error}") from None
     service.log_observer = observer
+    reload_on_signal(service.reloader, reactor)
     # What is loaded by now stays, and nearly everything of a message goes by its reference count: looking for cycles
     # after every 700 objects cost a tenth of the time of a busy room.
     gc.collect()

@@ -6,15 +6,15 @@ from typing import Any
 
 from twisted.internet import tcp, unix
 from twisted.internet.interfaces import IListeningPort
-from twisted.protocols.tls import TLSMemoryBIOFactory
 
 
 class _DirectWrites:
     """Sends what is written at once, when nothing is buffered; Twisted keeps the rest.
 
     Twisted's ``write`` only buffers, and asks to be called when the socket can be written to: two ``epoll_ctl`` and
-    a turn of the reactor for every chunk and reader, where nearly every socket would have taken it at once. Under TLS,
-    when closing, and while anything is buffered, Twisted's way is the only one that keeps the order of bytes.
+    a turn of the reactor for every chunk and reader, where nearly every socket would have taken it at once. When
+    closing, while anything is buffered, and under Twisted's own TLS, its way is the only one that keeps the order of
+    bytes. Our TLS (`tcpchat.server.tlslayer`) is above: what comes from there is one piece, and secret already.
     """
 
     socket: Any
@@ -48,10 +48,7 @@ class DirectUNIXServer(_DirectWrites, unix.Server):
 
 
 def write_directly(port: IListeningPort) -> None:
-    """Let the connections of ``port`` send at once, if it is one of plain TCP or of a unix socket.
-
-    Under TLS from the first byte it would cost more, not less: one ``send`` for each piece of a record.
-    """
-    if not isinstance(port, tcp.Port) or isinstance(port.factory, TLSMemoryBIOFactory):
+    """Let the connections of ``port`` send at once, if it is one of TCP or of a unix socket."""
+    if not isinstance(port, tcp.Port):
         return
     port.transport = DirectUNIXServer if isinstance(port, unix.Port) else DirectServer

@@ -31,10 +31,13 @@ def test_the_kind_of_endpoint_follows() -> None:
     assert isinstance(client_endpoint(reactor, "[::1]:3000"), HostnameEndpoint)
     assert isinstance(client_endpoint(reactor, "unix:/run/chat.sock"), UNIXClientEndpoint)
     assert client_endpoint(reactor, "tcp:localhost:3000")
-    assert client_endpoint(reactor, "tls:localhost:3000")
+    for secure in ("tls:localhost:3000", "tls:localhost", "tls:[::1]:3000", "tls:localhost:3000:timeout=5"):
+        assert client_endpoint(reactor, secure)
 
 
-@pytest.mark.parametrize("address", ["", ":3000", "host:0", "host:65536", "host:http", "tcp:host", "tls:host", "a b"])
+@pytest.mark.parametrize(
+    "address", ["", ":3000", "host:0", "host:65536", "host:http", "tcp:host", "tls:", "tls:host:0", "a b"]
+)
 def test_what_is_no_address_is_said_in_one_line(address: str) -> None:
     with pytest.raises(ValueError, match=r"^[^\n]+$"):
         client_endpoint(MemoryReactorClock(), address)

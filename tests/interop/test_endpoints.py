@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
-import ipaddress
 import socket
 import ssl
 import subprocess
@@ -14,48 +12,23 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import issue
 from tests.daemon import PATIENCE_SECONDS, Daemon, JsonClient, SocketStream, TextClient, tool
-
-
-def _write_certificate(directory: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1, signed by itself, and its key; return their paths."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=5))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate_path, key_path = directory / "certificate.pem", directory / "key.pem"
-    certificate_path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return certificate_path, key_path
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    return _write_certificate(tmp_path)[0]
+    return issue("127.0.0.1").write(tmp_path)[0]
 
 
 @pytest.fixture
 def tls_daemon(tmp_path: Path, certificate: Path) -> Iterator[Daemon]:
-    key = certificate.with_name("key.pem")
+    key = certificate.with_name("tls-key.pem")
     endpoint = f"ssl:0:interface=127.0.0.1:privateKey={key}:certKey={certificate}"
-    with Daemon(tmp_path / "data", "--endpoint", endpoint) as running:
+    with Daemon(
+        tmp_path / "data", "--endpoint", endpoint, "--tls-cert", str(certificate), "--tls-key", str(key)
+    ) as running:
         yield running
 
 
@@ -169,10 +142,12 @@ def test_everybody_chats_under_tls_with_those_on_the_plain_port(tls_daemon: Daem
     ]
 
 
-@pytest.mark.parametrize("under_tls", [True, False], ids=["tls", "plain"])
-def test_under_tls_nothing_that_is_said_passes_in_plain(tls_daemon: Daemon, certificate: Path, under_tls: bool) -> None:
-    """Over the plain port the same is seen to pass: so the tap does hear."""
-    with Tap(tls_daemon.ports[under_tls]) as tap, contextlib.ExitStack() as streams:
+@pytest.mark.parametrize(("port", "under_tls"), [(1, True), (0, True), (0, False)], ids=["ssl", "in place", "plain"])
+def test_under_tls_nothing_that_is_said_passes_in_plain(
+    tls_daemon: Daemon, certificate: Path, port: int, under_tls: bool
+) -> None:
+    """Without TLS the same is seen to pass: so the tap does hear."""
+    with Tap(tls_daemon.ports[port]) as tap, contextlib.ExitStack() as streams:
         if under_tls:
             pair = [_connect_tls(tls_daemon, certificate, tap.port) for _ in range(2)]
         else:
