@@ -228,9 +228,9 @@ class House:
         self.store.hub = self.hub
         self.store.now = self._now
         self.store.when_delivered = publisher.when_flushed
-        self.factory = ChatFactory(
-            Services(self.hub, self.store, self.store, self.store, publisher, self.clock, limits), trusted
-        )
+        store = self.store
+        services = Services(self.hub, store, store, store, publisher, self.clock, limits)
+        self.factory = ChatFactory(services, trusted, security=security)
 
     def _now(self) -> int:
         return 1_700_000_000_000 + int(self.clock.seconds() * 1000)
