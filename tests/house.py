@@ -173,6 +173,8 @@ class MemoryStore:
                 entry = Entry(Seq(len(log) + 1), draft)
                 log.append(entry)
                 return entry
+            case SaveAccount(account, _, _, before) if before is not None and before != self.accounts.get(account.id):
+                return ChatError(Code.BUSY, "It was changed at the same moment.")
             case SaveAccount(account, credentials):
                 if any(one.key == account.key and one.id != account.id for one in self.accounts.values()):
                     return ChatError(Code.NAME_TAKEN, "The name is registered.")
@@ -181,6 +183,8 @@ class MemoryStore:
                     self.credentials = {i: one for i, one in self.credentials.items() if one.account != account.id}
                     self.credentials |= {one.id: one for one in credentials}
                 return account
+            case ChangeCredentials(account_id, _, _, ids, True) if not set(ids) <= self.credentials.keys():
+                return CredentialsChanged(account_id, (), ())
             case ChangeCredentials(account_id, add, kinds, ids):
                 gone = [
                     one.id

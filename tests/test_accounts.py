@@ -12,9 +12,12 @@ import pytest
 from tcpchat.core.accounts import Account, State
 from tcpchat.core.channel import Channel
 from tcpchat.core.chat import Policy
+from tcpchat.core.commands import ChangePassword, Login, Register
 from tcpchat.core.proofs import login_message
+from tcpchat.core.requests import SaveAccount
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
+from tcpchat.server.commits import UNHEARD
 from tests.house import House, Script, Terminal
 
 SECRET = "correct horse"
@@ -376,10 +379,11 @@ def test_a_person_at_a_terminal_registers_and_comes_back(house: House) -> None:
     nina.transport.receive(b"\xff\xfd\x01")  # its telnet hides what is typed
     nina.type("wrong")
     assert nina.transport.take() == (
-        b"\r\n\xff\xfc\x01That name and what proves it don't belong together.\r\nWhat is your name?\r\n"
+        b"\r\n\xff\xfc\x01That name and what proves it don't belong together. Try again, or press Enter.\r\n"
+        b"The password of nina: (It may be seen on your screen.)\r\n"
     )
     nina.transport.receive(b"\xff\xfe\x01")
-    nina.type("nina")
+    assert nina.transport.take() == b"\xff\xfb\x01"
     nina.type("")
     assert shown(nina)[-1] == "What is your name?"
     nina.type("nina")
@@ -421,3 +425,138 @@ def test_what_looks_like_a_mistyped_password_is_not_said(house: House, line: str
     assert len(bob.take()) == 1
     nina.type("login is broken again, it seems")
     assert bob.take() == ["nina: login is broken again, it seems"]
+
+
+# What happens at the same time.
+
+
+def test_a_name_that_is_being_stored_is_nobody_else_s(house: House) -> None:
+    nina, guest, other = registered(house), Script(house), Script(house)
+    renaming = nina.post("nick", name="zed")
+    assert refusal(guest, "login", name="z\u0435d") is Code.NAME_TAKEN
+    assert {"op": "nick", "id": renaming, "status": "ok", "data": {"user": {"name": "zed"}}} in nina.take()
+    for person in (guest, nina):
+        person.ask("quit")
+    assert len(house.hub.users) == 0
+    guest = Script(house)
+    guest.post("register", name="bob", password=SECRET)
+    assert refusal(other, "register", name="b\u043eb", password=SECRET) is Code.NAME_TAKEN
+    assert [user.name for user in house.hub.users] == ["bob"]
+    assert not house.chat.claims
+
+
+def test_a_name_that_could_not_be_stored_is_free_again(house: House) -> None:
+    nina = registered(house)
+    house.store.failing = True
+    assert refusal(nina, "nick", name="zed") is Code.STORE_FAILED
+    assert refusal(Script(house), "register", name="bob", password=SECRET) is Code.STORE_FAILED
+    house.store.failing = False
+    Script(house, "zed")
+    Script(house, "bob")
+
+
+def test_no_change_of_an_account_undoes_another(house: House) -> None:
+    nina = registered(house)
+    coloring = nina.post("color", color="teal")
+    account = account_of(house)
+    house.store._changes.insert(0, (SaveAccount(msgspec.structs.replace(account, state=State.BANNED)), UNHEARD))
+    house.settle()
+    assert account_of(house).state is house.store.accounts[account.id].state is State.BANNED
+    assert next(line for line in nina.take() if line.get("id") == coloring)["error"]["code"] == "busy"
+    store(house, account)
+    nina, other = Script(house), Script(house)
+    for session in (nina, other):
+        session.ask("login", name="nina", password=SECRET)
+    nina.post("unregister", password=SECRET)
+    house.store.prove()
+    other.post("color", color="teal")
+    house.settle()
+    assert account_of(house).state is State.DELETED
+
+
+def test_a_password_that_is_changed_meanwhile_is_not_changed_by_the_old_one(house: House) -> None:
+    owner, thief = registered(house), Script(house)
+    thief.ask("login", name="nina", password=SECRET)
+    thief.post("password", old=SECRET, new="my own words")
+    house.store.prove()  # the old one was right, and the new one waits to be hashed
+    waiting, house.store._secretive = house.store._secretive, []
+    owner.ask("password", old=SECRET, new="battery staple")
+    house.store._secretive = waiting
+    house.settle()
+    assert thief.transport.write_closed
+    assert not owner.transport.write_closed
+    assert refusal(Script(house), "login", name="nina", password="my own words") is Code.BAD_CREDENTIALS
+    Script(house).ask("login", name="nina", password="battery staple")
+
+
+def test_a_suspension_that_is_over_ends_no_session(house: House) -> None:
+    nina = registered(house)
+    store(house, msgspec.structs.replace(account_of(house), state=State.SUSPENDED, until=1))
+    nina.ask("color", color="teal")
+    assert not nina.transport.write_closed
+
+
+def test_a_token_that_could_not_be_stored_is_not_shown_later(house: House) -> None:
+    nina = registered(house)
+    nina.post("tokens", create={"label": "bot"})
+    house.store.prove()
+    house.store.failing = True
+    house.settle()
+    house.store.failing = False
+    assert nina.take()[-1]["error"]["code"] == "store-failed"
+    assert "token" not in nina.ask("keys", add={"key": KEY})
+
+
+def test_a_guest_with_a_name_as_long_as_can_be_is_moved(house: House) -> None:
+    name = "x" * 32
+    registered(house, name).ask("quit")
+    account = account_of(house, name)
+    store(house, msgspec.structs.replace(account, state=State.DELETED, until=1))
+    guest = Script(house, name)
+    store(house, account)
+    Script(house).ask("login", name=name, password=SECRET)
+    assert guest.ask("users")["users"] == [{"name": f"{'x' * 31}2"}, {"name": name}]
+
+
+def test_who_registers_is_called_as_the_account_is_spelled(house: House) -> None:
+    assert Script(house, "nina").ask("register", name="Nina", password=SECRET)["user"] == {"name": "Nina"}
+    assert [user.name for user in house.hub.users] == ["Nina"]
+
+
+def test_who_has_an_account_is_asked_for_the_password_where_guests_are_not_let_in(house: House) -> None:
+    registered(house).ask("quit")
+    house.chat.policy = Policy(guests=False)
+    nina = Terminal(house)
+    nina.type("nina")
+    nina.type(SECRET)
+    assert "Hello, nina. Type /help to see what you can do." in shown(nina)
+
+
+def test_an_empty_secret_makes_nobody_a_guest(house: House) -> None:
+    person = Script(house)
+    assert refusal(person, "login", name="bob", password="") is Code.BAD_CREDENTIALS
+    assert refusal(person, "login", name="bob", token="") is Code.BAD_CREDENTIALS
+    assert refusal(person, "login", name="bob", signature="") is Code.BAD_CREDENTIALS
+
+
+def test_a_password_typed_again_is_not_said(house: House) -> None:
+    registered(house).ask("quit")
+    guest, bob = Terminal(house, "visitor"), Terminal(house, "bob")
+    bob.take()
+    for line in ("/login nina", "wrong horse", "hunter22"):
+        guest.type(line)
+    assert bob.take() == []
+    assert [user.name for user in house.hub.users] == ["visitor", "bob"]
+
+
+@pytest.mark.parametrize("ident", ["f" * 16, "8" + "0" * 15, "-1", "0x1", "1_0", " 1", ""])
+def test_what_is_no_id_of_a_credential_never_gets_to_the_database(house: House, ident: str) -> None:
+    nina = registered(house)
+    nina.post("tokens", revoke=ident)
+    assert house.store.idle
+    assert nina.take()[-1]["error"]["code"] == "no-such-credential"
+
+
+def test_a_command_shows_no_secret() -> None:
+    for command in (Login("nina", password=SECRET, token=SECRET), Register(SECRET), ChangePassword(SECRET, SECRET)):
+        assert SECRET not in repr(command)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
-from tcpchat.core.accounts import Accounts
+from tcpchat.core.accounts import Account, Accounts
 from tcpchat.core.audience import Audience
 from tcpchat.core.entries import RoomId, RoomRecord
 from tcpchat.core.limits import Limits
@@ -56,6 +56,8 @@ class Chat:
     rooms: Rooms = field(default_factory=Rooms)
     # Rooms whose creation is under way: all who want one of them ask for the same record.
     opening: dict[Key, RoomRecord] = field(default_factory=dict)
+    # What each session is having stored under another name: nobody else may take that meanwhile.
+    claims: dict[Session, Account] = field(default_factory=dict)
     # The labels of rooms that the last batch has deleted: what it took before that is answered after it.
     gone: dict[RoomId, str] = field(default_factory=dict)
     closing: bool = False

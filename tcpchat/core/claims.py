@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import count, islice
 
+from tcpchat.core.accounts import Account
 from tcpchat.core.chat import Chat
-from tcpchat.core.state import Person
+from tcpchat.core.confusables import skeleton
+from tcpchat.core.names import fold
+from tcpchat.core.state import Person, Session
 from tcpchat.errors import ChatError, Code, Fact
 
 # Names that are tried before giving up to suggest one.
@@ -14,13 +18,16 @@ _SUGGESTIONS = 99
 
 def check_free(chat: Chat, name: str, person: Person | None) -> None:
     """Raise ``name-taken`` or ``name-registered``, with a name that is free, unless ``person`` may have ``name``."""
+    claimant = _claimant(chat, name)
+    if claimant is not None and (person is None or claimant.id != person.id):
+        raise ChatError(Code.NAME_TAKEN, f"The name {name} is just being registered by somebody.", name=name)
     holder = chat.users.holder(name, person)
     owner = chat.accounts.holder(name, chat.now())
     if owner is not None and person is not None and owner.id == person.id:
         owner = None
     if holder is None and owner is None:
         return
-    free = next((other for other in variants(chat, name) if is_free(chat, other)), None)
+    free = next((other for other in islice(variants(chat, name), _SUGGESTIONS) if is_free(chat, other)), None)
     advice = f"{free} is free." if free else "Please choose another one."
     facts: dict[str, Fact] = {"name": name}
     if free:
@@ -39,12 +46,28 @@ def check_free(chat: Chat, name: str, person: Person | None) -> None:
 
 def is_free(chat: Chat, name: str) -> bool:
     """Return whether anybody may take ``name``."""
-    return chat.users.holder(name) is None and chat.accounts.holder(name, chat.now()) is None
+    taken = chat.users.holder(name) or chat.accounts.holder(name, chat.now()) or _claimant(chat, name)
+    return taken is None
 
 
 def variants(chat: Chat, name: str) -> Iterator[str]:
-    """Return names like ``name`` that are short enough."""
-    for number in range(2, _SUGGESTIONS + 2):
-        other = f"{name}{number}"
-        if len(other) <= chat.limits.name_characters and len(other.encode()) <= chat.limits.name_bytes:
-            yield other
+    """Return names like ``name`` that are short enough, without end; a long one loses its last letters."""
+    for number in count(2):
+        begun = name[: chat.limits.name_characters - len(str(number))]
+        while len(f"{begun}{number}".encode()) > chat.limits.name_bytes:
+            begun = begun[:-1]
+        yield f"{begun}{number}"
+
+
+def claim(chat: Chat, session: Session, account: Account) -> None:
+    """Keep the name of ``account`` from everybody else until it is known whether it could be stored."""
+    chat.claims[session] = account
+
+
+def _claimant(chat: Chat, name: str) -> Account | None:
+    """Return the account that is being stored under ``name``, or under one that looks like it."""
+    if not chat.claims:
+        return None
+    key, look = fold(name), skeleton(name)
+    claims = chat.claims.values()
+    return next((account for account in claims if account.key == key or skeleton(account.name) == look), None)

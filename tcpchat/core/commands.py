@@ -19,6 +19,10 @@ class Command(msgspec.Struct, frozen=True, gc=False):
     pipelined: ClassVar[bool] = False
     needs_login: ClassVar[bool] = True
 
+    def __repr__(self) -> str:
+        # What is asked for may be a secret, or words for somebody's ears: no log is to show it.
+        return f"{type(self).__name__}(…)"
+
 
 class Hello(Command, frozen=True):
     """Ask what this server is."""

@@ -10,12 +10,13 @@ from msgspec import UNSET
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State
 from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done, Named
 from tcpchat.core.chat import Chat, not_logged_in
-from tcpchat.core.claims import check_free
+from tcpchat.core.claims import check_free, claim
 from tcpchat.core.commands import Certificates, ChangePassword, Keys, NewKey, NewToken, Register, Tokens, Unregister
 from tcpchat.core.entries import PersonId
 from tcpchat.core.events import User
-from tcpchat.core.login import admit
+from tcpchat.core.login import admit, is_barred
 from tcpchat.core.names import check_person_name, fold
+from tcpchat.core.people import call
 from tcpchat.core.proofs import PasswordProof
 from tcpchat.core.requests import (
     ChangeCredentials,
@@ -40,10 +41,15 @@ from tcpchat.errors import ChatError, Code
 
 _DAY_MS = 86_400_000
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+# An id as it is listed: 63 bits, which is what a database can compare it with.
+_ID = re.compile(r"0*[0-7]?[0-9a-f]{1,15}")
+_ID_CHARACTERS = 16
 
 
 def register(chat: Chat, session: Session, command: Register, supply: Supply | None) -> Named | Request:
     """Make an account of a guest, who stays the same person, or of a free name, and log in to it."""
+    if isinstance(supply, Account | ChatError):
+        chat.claims.pop(session, None)
     if isinstance(supply, ChatError):
         raise supply
     if isinstance(supply, Account):
@@ -60,6 +66,7 @@ def register(chat: Chat, session: Session, command: Register, supply: Supply | N
         return Protect(command.password, name)
     ident = person.id if person is not None and fold(name) == fold(person.name) else PersonId(chat.new_id())
     account = Account(ident, fold(name), name, person.color if person else None, State.GOOD, "", 0, chat.now())
+    claim(chat, session, account)
     return SaveAccount(account, _protected(chat, session, ident, supply))
 
 
@@ -69,11 +76,16 @@ def change_password(chat: Chat, session: Session, command: ChangePassword, suppl
         raise supply
     account = _account(chat, session)
     if isinstance(supply, Proven):
+        session.proven = supply.credential
         return Protect(command.new, account.name)
     if isinstance(supply, Protected):
+        assert session.proven is not None
         add = _protected(chat, session, account.id, supply)
-        return ChangeCredentials(account.id, add, (CredentialKind.PASSWORD, CredentialKind.SCRAM))
+        kinds = (CredentialKind.PASSWORD, CredentialKind.SCRAM)
+        return ChangeCredentials(account.id, add, kinds, (session.proven,), if_present=True)
     if isinstance(supply, CredentialsChanged):
+        if not supply.added:
+            raise ChatError(Code.BAD_CREDENTIALS, "The password has just been changed by somebody else.")
         return Done()
     return Prove(account.id, PasswordProof(command.old))
 
@@ -87,7 +99,7 @@ def unregister(chat: Chat, session: Session, command: Unregister, supply: Supply
     account = _account(chat, session)
     if isinstance(supply, Proven):
         until = chat.now() + chat.limits.held_days * _DAY_MS
-        return SaveAccount(msgspec.structs.replace(account, state=State.DELETED, until=until), ())
+        return SaveAccount(msgspec.structs.replace(account, state=State.DELETED, until=until), (), before=account)
     return Prove(account.id, PasswordProof(command.password))
 
 
@@ -135,7 +147,7 @@ def changed(chat: Chat, account: Account) -> None:
     """Take an account as it is stored now, and end its sessions if it may not be used any more."""
     chat.accounts.put(account)
     person = chat.users.by_id(account.id)
-    if person is None or account.state is State.GOOD:
+    if person is None or not is_barred(account, chat.now()):
         return
     words = {State.SUSPENDED: "is suspended", State.BANNED: "is banned", State.DELETED: "is deleted"}
     reason = f": {clean(account.reason)}" if account.reason else "."
@@ -154,6 +166,7 @@ def _change(
     supply: Supply | None,
 ) -> CredentialSummaries | Request:
     if isinstance(supply, ChatError):
+        session.token = ""
         raise supply
     account = _account(chat, session)
     if isinstance(supply, IssuedToken):
@@ -215,6 +228,7 @@ def _become(chat: Chat, session: Session, account: Account) -> User:
     if person is not None and person.id == account.id:
         person.registered = True
         session.credential = credential
+        call(chat, person, account.name)  # it may be spelled another way
         return person.user
     return admit(chat, session, Proven(account, credential)).user
 
@@ -246,7 +260,7 @@ def _summary(credential: Credential) -> CredentialSummary:
 
 
 def _credential_id(text: str) -> CredentialId:
-    try:
-        return CredentialId(int(text, 16) if len(text) <= 16 else 0)
-    except ValueError:
-        raise ChatError(Code.NO_SUCH_CREDENTIAL, "You have none with this id.") from None
+    text = text.lower()
+    if len(text) > _ID_CHARACTERS or not _ID.fullmatch(text):
+        raise ChatError(Code.NO_SUCH_CREDENTIAL, "You have none with this id.")
+    return CredentialId(int(text, 16))

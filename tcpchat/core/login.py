@@ -107,7 +107,9 @@ def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> P
     if session.person is not None:
         raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
     if not chat.policy.guests:
-        raise ChatError(Code.ACCOUNT_NEEDED, "Guests are not let in here: log in with an account.")
+        account = chat.accounts.get(name)
+        facts = {"registered": account.name} if account else {}
+        raise ChatError(Code.ACCOUNT_NEEDED, "Guests are not let in here: log in with an account.", **facts)
     name = check_person_name(name, chat.limits)
     color = check_color(color)
     check_free(chat, name, None)
@@ -117,11 +119,16 @@ def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> P
     return person
 
 
+def is_barred(account: Account, now: int) -> bool:
+    """Return whether an account may not be used at ``now``; a suspension or a ban may be over."""
+    return account.state is State.DELETED or (account.state is not State.GOOD and not 0 < account.until <= now)
+
+
 def check_state(account: Account, now: int) -> None:
     """Raise what keeps an account from being used at ``now``."""
     if account.state is State.DELETED:
         raise _refused()
-    if account.state is State.GOOD or 0 < account.until <= now:
+    if not is_barred(account, now):
         return
     code, word = (Code.BANNED, "banned") if account.state is State.BANNED else (Code.SUSPENDED, "suspended")
     reason = f": {clean(account.reason)}" if account.reason else "."
@@ -138,7 +145,7 @@ def _begin(chat: Chat, session: Session, person: Person) -> None:
 def _make_room(chat: Chat, account: Account) -> None:
     """Give another name to the guest who holds that of an account, or one that looks like it."""
     for guest in dict.fromkeys((chat.users.get(account.name), chat.users.alike(account.name))):
-        if guest is not None and guest.id != account.id:
+        if guest is not None and not guest.registered:
             other = next(name for name in variants(chat, guest.name) if is_free(chat, name))
             call(chat, guest, other)
             for session in guest.sessions:
@@ -153,18 +160,22 @@ def _check_anonymous(session: Session) -> None:
 
 def _proof(chat: Chat, session: Session, command: Login) -> Proof | None:
     """Return the one proof that is given, if any; a nonce is good once, whatever becomes of it."""
-    given = [name for name in ("password", "token", "signature", "certificate") if getattr(command, name)]
+    given = [
+        name
+        for name in ("password", "token", "signature", "certificate")
+        if getattr(command, name) not in (None, False)
+    ]
     if len(given) > 1:
         raise ChatError(Code.BAD_FIELD, f"Give only one proof, not {' and '.join(given)}.", field=given[1])
-    if command.password:
+    if command.password is not None:  # one that is empty is wrong, and makes nobody a guest
         return PasswordProof(command.password)
-    if command.token:
+    if command.token is not None:
         return TokenProof(command.token)
     if command.certificate:
         if session.channel.fingerprint is None:
             raise ChatError(Code.BAD_CREDENTIALS, "You have shown no certificate: connect by TLS with one.")
         return CertificateProof(session.channel.fingerprint)
-    if command.signature:
+    if command.signature is not None:
         nonce, session.nonce = session.nonce, None
         if nonce is None or nonce[1] <= chat.now():
             raise ChatError(Code.BAD_CREDENTIALS, "There is nothing to sign any more: ask for a challenge first.")

@@ -8,7 +8,7 @@ from msgspec import UNSET
 from tcpchat.core.accounts import Account
 from tcpchat.core.answers import Away, Ignored, Named, Profile
 from tcpchat.core.chat import Chat
-from tcpchat.core.claims import check_free
+from tcpchat.core.claims import check_free, claim
 from tcpchat.core.commands import GoAway, Ignore, ListIgnored, Recolor, Rename, Unignore, WhoIs
 from tcpchat.core.entries import NOBODY, PersonId
 from tcpchat.core.events import AwayChanged, ColorChanged, Event, Renamed
@@ -21,6 +21,8 @@ from tcpchat.errors import ChatError, Code
 
 def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None) -> Named | SaveAccount:
     """Take another name; the person stays the same, and so does everything that belongs to it."""
+    if isinstance(supply, Account | ChatError):
+        chat.claims.pop(session, None)
     person = chat.person(session)
     if isinstance(supply, ChatError):
         raise supply
@@ -31,7 +33,9 @@ def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None)
     check_free(chat, name, person)
     account = chat.accounts.by_id(person.id)
     if account is not None and name != account.name:
-        return SaveAccount(msgspec.structs.replace(account, name=name, key=fold(name)), at=chat.now())
+        renamed = msgspec.structs.replace(account, name=name, key=fold(name))
+        claim(chat, session, renamed)
+        return SaveAccount(renamed, at=chat.now(), before=account)
     call(chat, person, name)
     return Named(person.user)
 
@@ -61,7 +65,7 @@ def recolor(chat: Chat, session: Session, command: Recolor, supply: Supply | Non
     color = check_color(command.color)
     account = chat.accounts.by_id(person.id)
     if account is not None and color != account.color:
-        return SaveAccount(msgspec.structs.replace(account, color=color))
+        return SaveAccount(msgspec.structs.replace(account, color=color), before=account)
     if color != person.color:
         person.color = color
         for room in rooms_of(person):

@@ -130,12 +130,14 @@ class SaveAccount(Request, frozen=True):
     """Store a new account with what proves it, or change one that is there; supplies the `Account`, or ``name-taken``.
 
     ``credentials`` None: those that there are stay; else they take the place of all. ``at`` is now, for the name of a
-    deleted account that is kept no longer; an account that is new is so now.
+    deleted account that is kept no longer; an account that is new is so now. ``before`` is the account that is changed:
+    if it is stored otherwise by then, nothing is done, and ``busy`` supplied, so that no change undoes another.
     """
 
     account: Account
     credentials: tuple[Credential, ...] | None = None
     at: int = 0
+    before: Account | None = None
 
 
 class ChangeCredentials(Request, frozen=True):

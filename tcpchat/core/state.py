@@ -48,8 +48,8 @@ class Session:
 
     ``ignores`` are the people whom it doesn't want to read, by their ids, with the names they had when that began.
     ``last_teller`` is who wrote directly last. ``credential`` is what the login was proved with, ``next_credential``
-    what will take its place once it is committed. ``nonce`` is to be signed, until the time beside it. ``channel`` is
-    how its bytes come and go.
+    what will take its place once it is committed. ``proven`` is the password that was right, to be changed. ``nonce``
+    is to be signed, until the time beside it. ``channel`` is how its bytes come and go.
     """
 
     person: Person | None = None
@@ -60,6 +60,7 @@ class Session:
     channel: Channel = PLAIN
     credential: CredentialId | None = None
     next_credential: CredentialId | None = None
+    proven: CredentialId | None = None
     nonce: tuple[bytes, int] | None = None
     # A token just made, until its owner has been shown it.
     token: str = ""

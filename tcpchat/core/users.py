@@ -50,10 +50,11 @@ class Users:
         """Register a person whose name is free."""
         self._people[fold(person.name)] = person
         self._ids[person.id] = person
-        self._looks[skeleton(person.name)] = person
+        self._looks.setdefault(skeleton(person.name), person)
 
     def remove(self, person: Person) -> None:
         """Give the person's name back."""
         del self._people[fold(person.name)]
         del self._ids[person.id]
-        del self._looks[skeleton(person.name)]
+        if self._looks.get(skeleton(person.name)) is person:
+            del self._looks[skeleton(person.name)]

@@ -27,8 +27,8 @@ class Unfit(Exception):
 def apply(connection: Connection, changes: Sequence[AccountChange]) -> list[Removed]:
     """Make ``changes``, in order, in the caller's transaction; return what each `ChangeCredentials` removed.
 
-    Raises DBAPIError; or a `ChatError`, ``name-taken`` or, for an account that is deleted, ``no-such-user``. After
-    either the transaction is to be rolled back.
+    Raises DBAPIError; or a `ChatError`: ``name-taken``, ``busy`` for an account that is stored otherwise than it was
+    ``before``, ``no-such-user`` for one that is deleted. After either the transaction is to be rolled back.
     """
     removed: list[Removed] = []
     for change in changes:
@@ -101,6 +101,8 @@ def _save(connection: Connection, change: SaveAccount) -> None:
     account = change.account
     same = or_(accounts.c.id == account.id, accounts.c.key == account.key)
     found = [_account(row) for row in connection.execute(select(accounts).where(same))]
+    if change.before is not None and change.before not in found:
+        raise ChatError(Code.BUSY, "Your account was changed at the same moment. Please try again.")
     for other in found:
         if other.id == account.id:
             continue

@@ -29,7 +29,7 @@ _RETRY_SECONDS = (0.1, 0.4, 1.0)
 
 # What the database, its driver before it or the rules of accounts have against one change. A text with half a surrogate
 # pair is the driver's.
-_BAD_DATA = (IntegrityError, DataError, UnicodeError, ChatError)
+_BAD_DATA = (IntegrityError, DataError, UnicodeError, OverflowError, ChatError)
 
 # Looking a member up in its enumeration takes a while, and this is asked for every entry.
 _TOPIC = Kind.TOPIC

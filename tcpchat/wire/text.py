@@ -25,6 +25,8 @@ _NOT_UTF8 = (
 )
 
 
+# After these a password is typed once more: unasked, it would be said to everybody, or be taken for a name.
+_AGAIN = (Code.BAD_CREDENTIALS, Code.TOO_MANY_ATTEMPTS)
 _SEEN = " (It may be seen on your screen.)"
 
 
@@ -94,7 +96,10 @@ class TextCodec:
         """Return the answer as lines; what was said needs none, since its author sees it like everybody."""
         if isinstance(answer, ChatError):
             if isinstance(request.asks, Arrive) and "registered" in answer.facts:
-                return self._ask_password(str(answer.facts["registered"]))
+                name = str(answer.facts["registered"])
+                return self._ask_password(name, f"The name {name} is registered. If it is not yours, press Enter.")
+            if isinstance(request.asks, Arrive) and request.asks.password is not None and answer.code in _AGAIN:
+                return self._ask_password(request.asks.name, f"{answer.text} Try again, or press Enter.")
             error = phrase_error(answer)
             lines = (error,) if self._name else (error, NAME_QUESTION)
             return _lines(lines, self._view)
@@ -121,12 +126,11 @@ class TextCodec:
         seen = dialog.hidden and not dialog.given and self._telnet.echo is not False
         return f"{dialog.question}{_SEEN if seen else ''}"
 
-    def _ask_password(self, name: str) -> bytes:
-        """Ask somebody who gave the name of an account for its password."""
+    def _ask_password(self, name: str, why: str) -> bytes:
+        """Ask for the password of an account."""
         self._dialog = dialog = password_of(name)
         self._telnet.echo_off()
-        lines = (f"The name {name} is registered. If it is not yours, press Enter.", self._question(dialog))
-        return self._telnet.take_replies() + _lines(lines, self._view)
+        return self._telnet.take_replies() + _lines((why, self._question(dialog)), self._view)
 
     def _answered(self, text: str, outlet: Outlet) -> Command | Words:
         """Take an answer; a `ChatError` or an empty one ends the dialog."""

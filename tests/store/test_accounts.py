@@ -428,3 +428,20 @@ def test_what_proves_somebody_is_in_no_error_and_no_log(
             assert SECRET not in f"{error} {error!r} {error.args} {shown}"
     assert SECRET not in caplog.text
     store.close()
+
+
+def test_a_change_of_an_account_that_is_stored_otherwise_by_then_is_refused(store: Store) -> None:
+    anna = account(1, "anna")
+    banned, red = replace(anna, state=State.BANNED), replace(anna, color="red")
+    store.commit(create(GARDEN, "garden"), SaveAccount(anna, ()))
+    outcome = store.commit(say(GARDEN, "a"), SaveAccount(banned), SaveAccount(red, before=anna))
+    assert told(outcome.supplies) == [1, "@anna", "busy"]
+    assert stored(store, ANNA) == banned
+    assert told(store.commit(SaveAccount(replace(banned, color=None), before=banned)).supplies) == ["@anna"]
+
+
+@pytest.mark.parametrize("ident", [2**63, 2**64 - 1])
+def test_an_id_that_is_too_large_harms_nobody_else(store: Store, ident: int) -> None:
+    store.commit(create(GARDEN, "garden"), SaveAccount(account(1, "anna"), ()))
+    outcome = store.commit(say(GARDEN, "a"), ChangeCredentials(ANNA, ids=(CredentialId(ident),)), say(GARDEN, "b"))
+    assert [supply for supply in told(outcome.supplies) if isinstance(supply, int)] == [1, 2]
