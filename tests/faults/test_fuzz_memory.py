@@ -91,6 +91,7 @@ def _settle(house: House) -> None:
     house.clock.advance(0)
     while not house.store.idle:
         house.store.read()
+        house.store.prove()
         house.store.commit()
         house.clock.advance(0)
 
