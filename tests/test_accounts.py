@@ -560,3 +560,15 @@ def test_what_is_no_id_of_a_credential_never_gets_to_the_database(house: House, 
 def test_a_command_shows_no_secret() -> None:
     for command in (Login("nina", password=SECRET, token=SECRET), Register(SECRET), ChangePassword(SECRET, SECRET)):
         assert SECRET not in repr(command)
+
+
+def test_where_guests_are_not_let_in_a_person_registers_by_name(house: House) -> None:
+    house.chat.policy = Policy(guests=False, registration="invitation", invitations=frozenset({"sesame"}))
+    nina = Terminal(house)
+    nina.type("nina")
+    assert "Guests are not let in here: log in with an account." in nina.take()
+    for line in ("/register nina sesame", SECRET, SECRET):
+        nina.type(line)
+    assert shown(nina)[-1] == "The name nina is yours now. To come back, type it, or /login nina."
+    nina.type("/join lobby")
+    assert nina.take()[0] == "You are in lobby, alone."

@@ -280,15 +280,19 @@ class Connection:
             slot.answer = outcome
             self.settled(slot)
             return
-        if isinstance(outcome, ReadPage):
+        if type(outcome) is Append:  # nearly all are
+            self._commit(slot, outcome, len(outcome.draft.text))
+        elif isinstance(outcome, ReadPage):
             self._services.pages.fetch(outcome, slot.done)
         elif isinstance(outcome, Secretive):
             self._services.proofs.perform(outcome, self._peer.address, slot.done)
         else:
-            text = len(outcome.draft.text) if type(outcome) is Append else 0
-            slot.size = text + self._limits.change_overhead_bytes
-            self.uncommitted += slot.size
-            self._services.commits.submit(outcome, slot)  # type: ignore[arg-type]  # all the others are changes
+            self._commit(slot, outcome, 0)  # type: ignore[arg-type]  # all the others are changes
+
+    def _commit(self, slot: _Slot, change: Change, size: int) -> None:
+        slot.size = size + self._limits.change_overhead_bytes
+        self.uncommitted += slot.size
+        self._services.commits.submit(change, slot)
 
     def settled(self, slot: _Slot) -> None:
         """See to an answer, at once, unless more of a batch's answers come: then with them."""

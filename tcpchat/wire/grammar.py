@@ -96,8 +96,8 @@ def _keep_local(command: Command) -> Command | Answer | Adjust:
             return Recolor(None if word.lower() == "none" else word.lower())
         case AskLogin(name, password):
             return Arrive(name, password) if password is not None else password_of(name)
-        case AskRegister(code):
-            return new_password((), lambda given: Register(given[0], code=code))
+        case AskRegister(name, code):
+            return new_password((), lambda given: Register(given[0], name, code))
         case AskPassword():
             return new_password(("Your password so far:",), lambda given: ChangePassword(*given))
         case AskUnregister():

@@ -35,8 +35,9 @@ class AskLogin(LocalCommand, frozen=True):
 
 
 class AskRegister(LocalCommand, frozen=True):
-    """Make an account of the guest that one is; without a password it is asked for."""
+    """Make an account of the guest that one is, or of a free name; the password is asked for."""
 
+    name: str = ""
     code: str = ""
 
 

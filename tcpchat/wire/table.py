@@ -375,10 +375,10 @@ TABLE = (
     Row(
         local.AskRegister,
         "Your account",
-        "Make an account of the guest you are: you are asked for a password, and the name is yours from then on.",
+        "Make an account, of the guest you are unless you give a name; you are asked for a password.",
         words=("/register",),
-        parameters=(Parameter("CODE", "code", optional=True),),
-        example="/register",
+        parameters=(Parameter("NAME", "name", optional=True), Parameter("CODE", "code", optional=True)),
+        example="/register nina",
     ),
     Row(
         commands.ChangePassword,
