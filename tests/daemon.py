@@ -37,6 +37,7 @@ _PAGE_ENTRIES = 200
 
 TWISTD = str(Path(sys.executable).with_name("twistd"))
 _LISTENS = re.compile(r"listens on ([^\"\n]+)")
+_ECHO = re.compile(rb"\xff[\xfb\xfc]\x01")
 _PORT = re.compile(r":(\d+)$")
 
 Json = dict[str, Any]
@@ -173,7 +174,8 @@ class TextClient:
                 self.torn = bool(rest)
                 return rest.decode(errors="replace") or None
             *lines, self._buffer = (self._buffer + chunk).split(b"\n")
-            self._lines = [line.decode().rstrip("\r") for line in lines][::-1]
+            # Whoever is asked for a password is sent a telnet command before the question.
+            self._lines = [_ECHO.sub(b"", line).decode().rstrip("\r") for line in lines][::-1]
         return self._lines.pop()
 
     def hear(self, wanted: str) -> list[str]:

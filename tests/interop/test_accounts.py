@@ -99,7 +99,7 @@ def test_no_secret_is_in_any_log_or_table(tmp_path: Path) -> None:
                 daemon.json().request("login", **line)
         nina.request("password", old=PASSWORD, new="battery PLANTED staple")
         person = daemon.text("visitor")
-        person.say(f"/login nina {PASSWORD}", "/login nina battery PLANTED staple")
+        person.say(f"/login nina {PASSWORD}", "battery PLANTED staple")
         person.hear("Hello, nina")
         person.say("/quit")
         daemon.stop()
