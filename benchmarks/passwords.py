@@ -83,7 +83,7 @@ def main() -> None:
     hasher = Hasher()
     prover = Prover(
         OneAccount(hasher.hash(b"a right password")),
-        reactor,
+        reactor,  # type: ignore[arg-type]  # the real one has threads
         Limits(),
         lambda change: None,
         lambda: time.time_ns() // 1_000_000,
@@ -167,25 +167,25 @@ async def _compare(prover: Prover, samples: int) -> None:
     print(f"an unknown name takes longer than a wrong password with probability {above:.3f} (0.5 ± {2 * error:.3f})")
 
 
-def _check(prover: Prover, address: str) -> Deferred[Supply]:
+def _check(prover: Prover, address: str) -> Deferred[list[Supply]]:
     return _login(prover, _NINA, address=address)
 
 
-def _protect(prover: Prover, address: str) -> Deferred[Supply]:
-    done: Deferred[Supply] = Deferred()
+def _protect(prover: Prover, address: str) -> Deferred[list[Supply]]:
+    done: Deferred[list[Supply]] = Deferred()
     prover.perform(Protect("four words for nina", "Nina"), address, _told(done))
     return done
 
 
 def _login(
     prover: Prover, account: PersonId | None, password: str = "a right password", address: str = _ADDRESS
-) -> Deferred[Supply]:
-    done: Deferred[Supply] = Deferred()
+) -> Deferred[list[Supply]]:
+    done: Deferred[list[Supply]] = Deferred()
     prover.perform(Prove(account, PasswordProof(password)), address, _told(done))
     return done
 
 
-def _told(done: Deferred[Supply]) -> Callable[[Supply], None]:
+def _told(done: Deferred[list[Supply]]) -> Callable[[Supply], None]:
     """Return what fires a deferred, with a refusal too, which is a result like others here."""
     return lambda supply: done.callback([supply])
 
