@@ -334,6 +334,14 @@ def test_what_has_expired_or_is_revoked_proves_nothing(full: House) -> None:
     assert attempt(full, _token)[1] is Code.BAD_CREDENTIALS
 
 
+def test_a_certificate_is_added_as_openssl_prints_it_or_as_it_was_shown(house: House) -> None:
+    nina = registered(house)
+    assert refusal(nina, "certificates", add={}) is Code.BAD_FIELD
+    printed = bytes.fromhex(FINGERPRINT).hex(":").upper()
+    nina.ask("certificates", add={"fingerprint": f"sha256 Fingerprint={printed}"})
+    assert attempt(house, _certificate)[1] is None
+
+
 def test_a_nonce_is_good_once_soon_and_on_its_connection_only(full: House) -> None:
     def signature(nonce: str) -> str:
         return base64.b64encode(

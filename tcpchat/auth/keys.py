@@ -9,7 +9,6 @@ from binascii import Error as Base64Error
 from tcpchat.errors import ChatError, Code
 
 KEY_BYTES = 32
-SIGNATURE_BYTES = 64
 
 _OPENSSH_KIND = b"ssh-ed25519"
 _OPENSSH_BYTES = 4 + len(_OPENSSH_KIND) + 4 + KEY_BYTES

@@ -17,7 +17,7 @@ from tcpchat.core.events import User
 from tcpchat.core.login import admit, is_barred
 from tcpchat.core.names import check_person_name, fold
 from tcpchat.core.people import call
-from tcpchat.core.proofs import PasswordProof
+from tcpchat.core.proofs import PasswordProof, parse_fingerprint
 from tcpchat.core.requests import (
     ChangeCredentials,
     CredentialList,
@@ -40,7 +40,6 @@ from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 
 _DAY_MS = 86_400_000
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 # An id as it is listed: 63 bits, which is what a database can compare it with.
 _ID = re.compile(r"0*[0-7]?[0-9a-f]{1,15}")
 _ID_CHARACTERS = 16
@@ -119,14 +118,11 @@ def certificates(
     """List certificates, add one, or remove one."""
     add: NewKey | None = None
     if command.add is not None:
-        found = command.add.fingerprint.replace(":", "").lower() or session.channel.fingerprint or ""
-        if not _FINGERPRINT.fullmatch(found):
-            raise ChatError(
-                Code.BAD_FIELD,
-                "A certificate is named by its SHA-256, 64 hexadecimal digits; this connection has shown none.",
-                field="fingerprint",
-            )
-        add = NewKey(found, command.add.label)
+        given = command.add.fingerprint or session.channel.fingerprint
+        if given is None:
+            text = "This connection has shown no certificate: give the fingerprint of one."
+            raise ChatError(Code.BAD_FIELD, text, field="fingerprint")
+        add = NewKey(parse_fingerprint(given), command.add.label)
     return _change(chat, session, CredentialKind.CERTIFICATE, add, command.remove, supply)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
+
+from tcpchat.errors import ChatError, Code
 
 NONCE_BYTES = 32
 EXPORTER_BYTES = 32
@@ -10,6 +14,9 @@ EXPORTER_BYTES = 32
 
 # Separates these signatures from all that the key may be used for elsewhere; the number is that of this format.
 _CONTEXT = b"tcpchat login 1\0"
+
+# As openssl prints it too, which puts "sha256 Fingerprint=" before it and colons between the bytes.
+_FINGERPRINT = re.compile("(?:sha256 fingerprint=)?([0-9a-f]{64}|[0-9a-f]{2}(?::[0-9a-f]{2}){31})", re.IGNORECASE)
 
 
 class PasswordProof(msgspec.Struct, frozen=True, gc=False):
@@ -58,3 +65,19 @@ def login_message(server: str, account: str, nonce: bytes, exporter: bytes | Non
         raise ValueError("a nonce and an exporter value have 32 bytes")
     parts = (server.encode(), account.encode(), nonce, exporter or b"")
     return _CONTEXT + b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+def parse_fingerprint(text: str) -> str:
+    """Return the SHA-256 of a certificate's DER as it is kept: 64 hexadecimal digits in lower case.
+
+    It may come with colons and in capitals, as ``openssl x509 -fingerprint -sha256`` prints it. Raises ``bad-field``.
+    """
+    found = _FINGERPRINT.fullmatch(text.strip())
+    if found is None:
+        raise ChatError(
+            Code.BAD_FIELD,
+            "That is no fingerprint of a certificate: it has 64 hexadecimal digits, as printed by "
+            "openssl x509 -fingerprint -sha256.",
+            field="fingerprint",
+        )
+    return found[1].replace(":", "").lower()
