@@ -121,7 +121,7 @@ class MemoryStore:
             whose = one.account == account or kind is CredentialKind.TOKEN
             fresh = one.expires is None or one.expires > self.now()
             if (one.kind, one.data) == (kind, data) and whose and fresh:
-                return Proven(self.accounts[one.account], one.id)
+                return Proven(self.accounts[one.account], one.id, one.expires)
         return ChatError(Code.BAD_CREDENTIALS, "That name and what proves it don't belong together.")
 
     def commit(self) -> None:
@@ -183,13 +183,13 @@ class MemoryStore:
                     self.credentials = {i: one for i, one in self.credentials.items() if one.account != account.id}
                     self.credentials |= {one.id: one for one in credentials}
                 return account
-            case ChangeCredentials(account_id, _, _, ids, True) if not set(ids) <= self.credentials.keys():
+            case ChangeCredentials(account_id, _, _, ids, _, True) if not set(ids) <= self.credentials.keys():
                 return CredentialsChanged(account_id, (), ())
-            case ChangeCredentials(account_id, add, kinds, ids):
+            case ChangeCredentials(account_id, add, kinds, ids, of):
                 gone = [
                     one.id
                     for one in self.credentials.values()
-                    if one.account == account_id and (one.kind in kinds or one.id in ids)
+                    if one.account == account_id and (one.kind in kinds or (one.id in ids and of in (None, one.kind)))
                 ]
                 for ident in gone:
                     del self.credentials[ident]

@@ -580,3 +580,82 @@ def test_where_guests_are_not_let_in_a_person_registers_by_name(house: House) ->
     assert shown(nina)[-1] == "The name nina is yours now. To come back, type it, or /login nina."
     nina.type("/join lobby")
     assert nina.take()[0] == "You are in lobby, alone."
+
+
+def test_what_a_program_logged_in_with_may_expire_while_it_is_here(house: House) -> None:
+    nina = registered(house)
+    nina.ask("tokens", create={"expires": 1})
+    bot = Script(house)
+    bot.ask("login", token="tcpchat_token")
+    house.clock.advance(DAY - 10)
+    bot.ask("ping")
+    house.clock.advance(10 + house.chat.limits.count_seconds)
+    house.hub.tick()
+    house.settle()
+    assert bot.take()[-1]["data"] == {"text": "What you logged in with has expired.", "code": "revoked"}
+    assert not house.chat.expiring
+    nina.ask("ping")
+
+
+def test_a_token_proves_no_other_name(house: House) -> None:
+    nina = registered(house)
+    nina.ask("tokens", create={})
+    registered(house, "bob")
+    stranger = Script(house)
+    assert refusal(stranger, "login", name="bob", token="tcpchat_token") is Code.BAD_CREDENTIALS
+    assert stranger.ask("login", name="NINA", token="tcpchat_token")["user"] == {"name": "nina"}
+
+
+def test_one_thing_is_done_at_a_time(house: House) -> None:
+    nina = registered(house)
+    assert refusal(nina, "tokens", create={}, revoke="1") is Code.BAD_FIELD
+    assert refusal(nina, "keys", add={"key": KEY}, remove="1") is Code.BAD_FIELD
+    assert nina.ask("tokens") == {"credentials": []}
+
+
+def test_an_id_counts_for_its_own_kind_only(house: House) -> None:
+    nina = registered(house)
+    [token] = nina.ask("tokens", create={})["credentials"]
+    assert refusal(nina, "keys", remove=token["id"]) is Code.NO_SUCH_CREDENTIAL
+    assert len(nina.ask("tokens")["credentials"]) == 1
+
+
+def test_what_was_written_while_its_reader_logged_in_again_is_shown(house: House) -> None:
+    nina, bob = registered(house), Script(house, "bob")
+    nina.ask("tell", to="bob", text="hello")
+    bob.take()
+    bob.send("tell", to="nina", text="are you there?")
+    nina.post("logout")
+    nina.post("login", name="nina", password=SECRET)
+    house.store.prove()
+    assert nina.heard() == ["nina to bob: hello"]
+    house.settle()
+    assert "bob to nina: are you there?" in nina.heard()
+
+
+def test_a_person_is_not_told_to_be_with_oneself_after_a_rename_elsewhere(house: House) -> None:
+    registered(house)
+    person, other = Terminal(house), Script(house)
+    person.type("/login nina " + SECRET)
+    other.ask("login", name="nina", password=SECRET)
+    other.ask("nick", name="ninette")
+    person.take()
+    person.type("/join tea")
+    assert "You are in tea, alone." in person.take()
+
+
+def test_a_pasted_private_key_is_not_said(house: House) -> None:
+    nina, bob = Terminal(house, "nina"), Script(house, "bob")
+    bob.enter("lobby")
+    nina.take()
+    for line in ("-----BEGIN OPENSSH PRIVATE KEY-----", "b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", "QyNTUxOQ==",
+                 "-----END OPENSSH PRIVATE KEY-----", "hello"):  # fmt: skip
+        nina.type(line)
+    assert [line for line in nina.take() if "private key" in line] == [
+        "That is a private key: it was not said to anybody. Only the line of the .pub file is for others."
+    ]
+    assert bob.heard() == ["nina in lobby: hello"]
+    nina.type("/keys add -----BEGIN PRIVATE KEY-----")
+    nina.type("Proc-Type: 4,ENCRYPTED")
+    nina.type("so it was")
+    assert bob.heard() == ["nina in lobby: so it was"]

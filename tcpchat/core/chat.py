@@ -61,6 +61,8 @@ class Chat:
     # The labels of rooms that the last batch has deleted: what it took before that is answered after it.
     gone: dict[RoomId, str] = field(default_factory=dict)
     closing: bool = False
+    # Until when what these sessions were proved with is good, in ms since 1970, UTC.
+    expiring: dict[Session, int] = field(default_factory=dict)
     # Rooms in which somebody has come or gone since the last tick.
     stirred: dict[RoomId, Room] = field(default_factory=dict)
 

@@ -139,6 +139,14 @@ def revoked(chat: Chat, change: CredentialsChanged) -> None:
                 chat.audience.dismiss(session, "What you logged in with is good no longer.", Code.REVOKED)
 
 
+def expire(chat: Chat) -> None:
+    """End the sessions that were proved by what has expired since."""
+    now = chat.now()
+    for session in [session for session, until in chat.expiring.items() if until <= now]:
+        del chat.expiring[session]
+        chat.audience.dismiss(session, "What you logged in with has expired.", Code.REVOKED)
+
+
 def changed(chat: Chat, account: Account) -> None:
     """Take an account as it is stored now, and end its sessions if it may not be used any more."""
     chat.accounts.put(account)
@@ -165,6 +173,10 @@ def _change(
         session.token = ""
         raise supply
     account = _account(chat, session)
+    if add is not None and remove is not None:
+        field = "revoke" if kind is CredentialKind.TOKEN else "remove"
+        text = f"Do one thing at a time: leave out {field}, or what is to be made."
+        raise ChatError(Code.BAD_FIELD, text, field=field)
     if isinstance(supply, IssuedToken):
         session.token = supply.token
     if isinstance(supply, IssuedToken | KeyRead):
@@ -172,7 +184,7 @@ def _change(
     if isinstance(supply, CredentialsChanged):
         return _made(session, supply, remove)
     if remove is not None:
-        return ChangeCredentials(account.id, ids=(_credential_id(remove),))
+        return ChangeCredentials(account.id, ids=(_credential_id(remove),), of=kind)
     if not isinstance(supply, CredentialList):
         return ListCredentials(account.id, kind)
     if add is None:

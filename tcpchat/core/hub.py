@@ -134,6 +134,7 @@ class Hub:
     def tick(self) -> None:
         """A moment has passed: tell what was kept for then. Called every ``count_seconds``."""
         membership.settle_moves(self._chat)
+        credentials.expire(self._chat)
         self._tell_time()
 
     def _tell_time(self) -> None:

@@ -11,7 +11,7 @@ from tcpchat.core.claims import check_free, is_free, variants
 from tcpchat.core.commands import Arrive, AskChallenge, Join, Login
 from tcpchat.core.entries import PersonId
 from tcpchat.core.membership import join, sign_out
-from tcpchat.core.names import LOBBY, check_color, check_person_name
+from tcpchat.core.names import LOBBY, check_color, check_person_name, fold
 from tcpchat.core.people import call
 from tcpchat.core.proofs import (
     NONCE_BYTES,
@@ -34,6 +34,8 @@ _NONCE_MS = 120_000
 def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -> LoggedIn | Prove:
     """Log in as a guest, or with the one proof that is given; joins nothing by itself."""
     if isinstance(supply, Proven):
+        if command.token is not None and command.name and fold(command.name) != fold(supply.account.name):
+            raise _refused()
         return LoggedIn(admit(chat, session, supply).user, summaries(chat))
     if supply is not None:
         raise supply if isinstance(supply, ChatError) else _refused()
@@ -99,6 +101,8 @@ def admit(chat: Chat, session: Session, proven: Proven) -> Person:
         chat.users.add(person)
     _begin(chat, session, person)
     session.credential = proven.credential
+    if proven.expires is not None:
+        chat.expiring[session] = proven.expires
     return person
 
 

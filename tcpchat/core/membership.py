@@ -29,6 +29,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     chat.audience.leave(EVERYBODY, session)
     session.person = session.last_teller = session.credential = session.next_credential = None
     session.ignores = {}
+    chat.expiring.pop(session, None)
     chat.audience.refilter(session)
     del person.sessions[session]
     if person.sessions:

@@ -58,10 +58,14 @@ class Prove(Request, frozen=True):
 
 
 class Proven(msgspec.Struct, frozen=True, gc=False):
-    """Somebody has proved to be ``account``, as it was stored at that moment, by ``credential``."""
+    """Somebody has proved to be ``account``, as it was stored at that moment, by ``credential``.
+
+    ``expires`` is until when that is good, in ms since 1970, UTC; None for ever.
+    """
 
     account: Account
     credential: CredentialId
+    expires: int | None = None
 
 
 class Protect(Request, frozen=True):
@@ -145,13 +149,14 @@ class ChangeCredentials(Request, frozen=True):
 
     One that is added under an id that is removed takes its place. With ``if_present`` nothing is done, and nothing
     removed or added, unless all of ``ids`` are still there: what is made anew of an old password must not bring it
-    back. Supplies `CredentialsChanged`.
+    back. With ``of`` only ``ids`` of that kind count. Supplies `CredentialsChanged`.
     """
 
     account: PersonId
     add: tuple[Credential, ...] = ()
     kinds: tuple[CredentialKind, ...] = ()
     ids: tuple[CredentialId, ...] = ()
+    of: CredentialKind | None = None
     if_present: bool = False
 
 

@@ -164,6 +164,8 @@ def _open_direct(chat: Chat, room: RoomId, person: Person, other: Person) -> Dir
 def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
     for person in direct.pair:
         other = direct.other(person).name
+        # Who has logged in again meanwhile is another object, and the same person.
+        person = chat.users.by_id(person.id) or person
         for session in person.sessions:
             for entry in entries:
                 if entry.draft.author in session.ignores:

@@ -143,6 +143,11 @@ class Connection:
         """Whether the session is somebody's."""
         return self.session.person is not None
 
+    @property
+    def name(self) -> str:
+        """What the person is called by now; empty without a login."""
+        return self.session.person.name if self.session.person is not None else ""
+
     def greet(self) -> None:
         """Send what this wire says first."""
         greeting = self._services.hub.handle(self.session, Hello())

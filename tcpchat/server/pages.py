@@ -6,8 +6,9 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
@@ -15,6 +16,7 @@ from twisted.logger import Logger
 from tcpchat.core.limits import Limits
 from tcpchat.core.requests import Page, ReadPage, Supply
 from tcpchat.errors import ChatError, Code
+from tcpchat.store.connections import ThreadConnections
 from tcpchat.store.reading import read_page
 
 # Enough to keep one core busy while another read waits for the disk.
@@ -27,10 +29,9 @@ class PageReaders:
     _log = Logger()
 
     def __init__(self, engine: Engine, reactor: IReactorFromThreads, limits: Limits) -> None:
-        self._engine = engine
+        self._connections = ThreadConnections(engine)
         self._reactor = reactor
         self._limits = limits
-        self._own = threading.local()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="log reader")
 
     def start(self) -> None:
@@ -51,7 +52,7 @@ class PageReaders:
         with suppress(threading.BrokenBarrierError):  # we are stopping already
             everyone.wait()  # so that each thread does this once
         try:
-            self._connection()
+            self._connections.open()
         except DBAPIError as error:
             self._log.error("the database can't be read yet: {reason}", reason=str(error.orig))
 
@@ -59,28 +60,10 @@ class PageReaders:
         self._reactor.callFromThread(done, self._read(request))
 
     def _read(self, request: ReadPage) -> Page | ChatError:
-        for attempt in (1, 2):
-            try:
-                with self._connection().begin() as transaction:
-                    return read_page(transaction.connection, request, self._limits.page_bytes)
-            except DBAPIError as error:
-                self._drop()
-                # The server may only have been restarted since the last page.
-                if attempt == 2:
-                    self._log.error("a page could not be read: {reason}", reason=str(error.orig))
-            except Exception:
-                self._log.failure("a page could not be read")
-                break
+        try:
+            return self._connections.read(partial(read_page, request=request, page_bytes=self._limits.page_bytes))
+        except DBAPIError as error:
+            self._log.error("a page could not be read: {reason}", reason=str(error.orig))
+        except Exception:
+            self._log.failure("a page could not be read")
         return ChatError(Code.STORE_FAILED, "The history can't be read just now. Please try again.")
-
-    def _connection(self) -> Connection:
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._engine.connect()
-        return connection
-
-    def _drop(self) -> None:
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is not None:
-            connection.invalidate()
-            self._own.connection = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -14,6 +13,7 @@ from tcpchat.core.accounts import Account, Credential, CredentialKind
 from tcpchat.core.entries import PersonId
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.accounts import find_token, read_account, read_credentials
+from tcpchat.store.connections import ThreadConnections
 
 Found = TypeVar("Found")
 
@@ -24,13 +24,12 @@ class StoredAccounts:
     _log = Logger()
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._own = threading.local()
+        self._connections = ThreadConnections(engine)
 
     def open(self) -> None:
         """Connect this thread: later there may be no file left to open."""
         try:
-            self._connection()
+            self._connections.open()
         except DBAPIError as error:
             self._log.error("the database can't be read yet: {reason}", reason=str(error.orig))
 
@@ -47,25 +46,8 @@ class StoredAccounts:
         return self._read(lambda connection: find_token(connection, data))
 
     def _read(self, read: Callable[[Connection], Found]) -> Found:
-        for attempt in (1, 2):
-            try:
-                with self._connection().begin() as transaction:
-                    return read(transaction.connection)
-            except DBAPIError as error:
-                self._drop()
-                # The server may only have been restarted since the last time.
-                if attempt == 2:
-                    self._log.error("an account could not be read: {reason}", reason=str(error.orig))
+        try:
+            return self._connections.read(read)
+        except DBAPIError as error:
+            self._log.error("an account could not be read: {reason}", reason=str(error.orig))
         raise ChatError(Code.STORE_FAILED, "The accounts can't be read just now. Please try again.")
-
-    def _connection(self) -> Connection:
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is None:
-            connection = self._own.connection = self._engine.connect()
-        return connection
-
-    def _drop(self) -> None:
-        connection: Connection | None = getattr(self._own, "connection", None)
-        if connection is not None:
-            connection.invalidate()
-            self._own.connection = None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, insert, or_, select, update
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, is_free
 from tcpchat.core.entries import PersonId
@@ -129,9 +129,11 @@ def _change(connection: Connection, change: ChangeCredentials) -> Removed:
         if state is None or state == State.DELETED:
             raise ChatError(Code.NO_SUCH_USER, "The account was deleted.")
     of_kind = credentials.c.kind.in_([int(kind) for kind in change.kinds])
+    kinds = CredentialKind if change.of is None else (change.of,)
+    named = and_(credentials.c.id.in_(change.ids), credentials.c.kind.in_([int(kind) for kind in kinds]))
     wanted = (
         select(credentials.c.id)
-        .where(credentials.c.account == change.account, or_(of_kind, credentials.c.id.in_(change.ids)))
+        .where(credentials.c.account == change.account, or_(of_kind, named))
         .order_by(credentials.c.created, credentials.c.id)
     )
     removed = [CredentialId(ident) for ident in connection.execute(wanted).scalars()]

@@ -33,6 +33,10 @@ class Encoder(Protocol):
 class Outlet(Protocol):
     """What a codec may want of its connection besides answering lines."""
 
+    @property
+    def name(self) -> str:
+        """What the person is called by now; empty without a login."""
+
     def answer(self, data: bytes) -> None:
         """Send bytes that belong to no request, such as telnet's answers, at once."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -27,6 +28,11 @@ _NOT_UTF8 = (
 
 # After these a password is typed once more: unasked, it would be said to everybody, or be taken for a name.
 _AGAIN = (Code.BAD_CREDENTIALS, Code.TOO_MANY_ATTEMPTS)
+# How a file with a private key begins, goes on and ends (RFC 7468, and OpenSSH's).
+_KEY_BEGIN = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+_KEY_LINE = re.compile(r"[A-Za-z0-9+/]+={0,2}|[A-Za-z-]+: .*|-----END [A-Z ]+-----")
+_KEY_END = "-----END "
+_PRIVATE = "That is a private key: it was not said to anybody. Only the line of the .pub file is for others."
 _SEEN = " (It may be seen on your screen.)"
 
 
@@ -51,12 +57,13 @@ def _encoder(view: View, *, current: bool) -> TextEncoder:
 class TextCodec:
     """One person. Until there is a name, every line that isn't a command is taken for one."""
 
-    __slots__ = ("_dialog", "_name", "_telnet", "_view")
+    __slots__ = ("_dialog", "_name", "_pasting", "_telnet", "_view")
 
     def __init__(self) -> None:
         self._name = ""
         # What is being asked: the next line is its answer.
         self._dialog: Dialog | None = None
+        self._pasting = False
         self._telnet = Telnet()
         self._view = View()
 
@@ -81,6 +88,9 @@ class TextCodec:
             words = edited(line.decode())
             if self._dialog is not None:
                 return Request(self._answered(words, outlet))
+            self._name = outlet.name  # another session, or an administrator, may have changed it
+            if self._holds_key(words):
+                return Request(ChatError(Code.NOT_ALLOWED, _PRIVATE)) if _KEY_BEGIN.search(words) else None
             asked = understand(words, named=bool(self._name))
         except UnicodeDecodeError:
             return Request(ChatError(Code.BAD_UTF8, _NOT_UTF8))
@@ -148,6 +158,12 @@ class TextCodec:
                 self._telnet.echo_on()
                 outlet.answer(self._telnet.take_replies())
         return Words((GIVEN_UP,) if self._name else (NAME_QUESTION,)) if found is None else found
+
+    def _holds_key(self, line: str) -> bool:
+        """Return whether ``line`` is of a private key: pasted line by line, it would be said to everybody."""
+        holds = _KEY_BEGIN.search(line) is not None or (self._pasting and _KEY_LINE.fullmatch(line.strip()) is not None)
+        self._pasting = holds and _KEY_END not in line
+        return holds
 
     def _adjust(self, adjust: Adjust, outlet: Outlet) -> Words:
         """Read differently from here on."""

@@ -6,7 +6,8 @@ from __future__ import annotations
 class Outlet:
     """Counts how often its reader was told to read differently."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "") -> None:
+        self.name = name
         self.answers = b""
         self.reformatted = 0
 

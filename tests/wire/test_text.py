@@ -30,7 +30,7 @@ from tcpchat.wire.local import LocalCommand
 from tcpchat.wire.phrases import Words
 from tcpchat.wire.table import TABLE
 from tcpchat.wire.text import TextCodec
-from tests.wire.outlet import OUTLET
+from tests.wire.outlet import OUTLET, Outlet
 
 
 def named() -> TextCodec:
@@ -45,8 +45,8 @@ def codec() -> TextCodec:
     return named()
 
 
-def understand(codec: TextCodec, line: str) -> Any:
-    request = codec.feed(line.encode(), OUTLET)
+def understand(codec: TextCodec, line: str, outlet: Outlet = Outlet("nina")) -> Any:
+    request = codec.feed(line.encode(), outlet)
     assert request is not None
     return request.asks
 
@@ -126,9 +126,9 @@ def test_a_mistyped_command_is_told_how(codec: TextCodec, line: str, sentence: s
 
 def test_the_first_line_is_a_name_and_commands_still_work() -> None:
     codec = TextCodec()
-    assert understand(codec, "nina") == Arrive("nina")
-    assert understand(codec, "/quit") == Quit()
-    assert isinstance(understand(codec, "/help"), Words)
+    assert understand(codec, "nina", OUTLET) == Arrive("nina")
+    assert understand(codec, "/quit", OUTLET) == Quit()
+    assert isinstance(understand(codec, "/help", OUTLET), Words)
     assert codec.reply(Request(Words(())), ChatError(Code.NAME_TAKEN, "Taken.")) == b"Taken.\r\nWhat is your name?\r\n"
 
 
