@@ -1,0 +1,77 @@
+"""Saying something, and reading what was said."""
+
+from __future__ import annotations
+
+from tcpchat.core import commands
+from tcpchat.core.names import HERE
+from tcpchat.wire.table.row import ROOM, TEXT, Parameter, Row
+
+GROUP = "Talking"
+
+ROWS = (
+    Row(
+        commands.Say,
+        GROUP,
+        "Say something in a room you are in.",
+        op="say",
+        data="room, text, action?",
+        reply="room, seq, at",
+        words=("/say", ":rm"),
+        parameters=(ROOM, TEXT),
+        example="/say tea The kettle is on.",
+    ),
+    Row(
+        commands.Say,
+        GROUP,
+        "Say what you do, in the third person.",
+        words=("/me",),
+        parameters=(TEXT,),
+        example="/me waves",
+        fixed={"room": HERE, "action": True},
+    ),
+    Row(
+        commands.Tell,
+        GROUP,
+        "Say something to one person only.",
+        op="tell",
+        data="to, text",
+        reply="room, seq, at",
+        words=("/msg", ":pm"),
+        parameters=(Parameter("USER", "to"), TEXT),
+        example="/msg nina Are you there?",
+    ),
+    Row(
+        commands.Reply,
+        GROUP,
+        "Answer the person who wrote to you only, last.",
+        op="reply",
+        data="text",
+        reply="room, seq, at",
+        words=("/reply",),
+        parameters=(TEXT,),
+        example="/reply Yes, I am.",
+    ),
+    Row(
+        commands.History,
+        GROUP,
+        "Read the last entries of this room, or those before a number.",
+        op="history",
+        data="room, before? or after? or around?, limit?",
+        reply="room, entries, more",
+        words=("/history",),
+        parameters=(
+            Parameter("COUNT", "limit", default="20", number=True),
+            Parameter("NUMBER", "before", number=True, optional=True),
+        ),
+        example="/history 50",
+        fixed={"room": HERE},
+    ),
+    Row(
+        commands.SayInLobby,
+        GROUP,
+        "Enter the lobby and speak there: the short form of join and say.",
+        op="msg",
+        data="the text itself, or {text}",
+        reply="room, seq, at",
+    ),
+)
