@@ -12,15 +12,17 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind
+from tcpchat.core.audit import AuditRecord
 from tcpchat.core.catalogue import lobby_record
 from tcpchat.core.chat import Chat, Identity
-from tcpchat.core.entries import LOBBY_ID, Entry, PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import LOBBY_ID, Entry, PersonId, RoomId, RoomRecord, Seq, redacted
 from tcpchat.core.history import trim
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
 from tcpchat.core.proofs import CertificateProof, PasswordProof, SignatureProof, TokenProof
 from tcpchat.core.requests import (
     Append,
+    AuditPage,
     Change,
     ChangeCredentials,
     CreateRoom,
@@ -28,6 +30,8 @@ from tcpchat.core.requests import (
     CredentialsChanged,
     Deleted,
     DeleteRoom,
+    Effect,
+    Enact,
     IssuedToken,
     IssueToken,
     KeyRead,
@@ -39,8 +43,11 @@ from tcpchat.core.requests import (
     Protected,
     Prove,
     Proven,
+    ReadAudit,
+    Reading,
     ReadKey,
     ReadPage,
+    Redaction,
     Result,
     SaveAccount,
     Secretive,
@@ -48,7 +55,7 @@ from tcpchat.core.requests import (
 )
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.commits import Waiter
+from tcpchat.server.commits import UNHEARD, Waiter
 from tcpchat.server.connection import Services
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.publisher import Publisher
@@ -74,7 +81,9 @@ class MemoryStore:
         self.accounts: dict[PersonId, Account] = {}
         self.credentials: dict[CredentialId, Credential] = {}
         self._secretive: list[tuple[Secretive, Callable[[Supply], None]]] = []
-        self._pages: list[tuple[ReadPage, Callable[[Supply], None]]] = []
+        self._pages: list[tuple[Reading, Callable[[Supply], None]]] = []
+        self.audit: list[AuditRecord] = []
+        self.effects: list[Effect] = []
 
     @property
     def idle(self) -> bool:
@@ -84,7 +93,7 @@ class MemoryStore:
     def submit(self, change: Change, waiter: Waiter) -> None:
         self._changes.append((change, waiter))
 
-    def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
+    def fetch(self, request: Reading, done: Callable[[Supply], None]) -> None:
         self._pages.append((request, done))
 
     def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
@@ -148,13 +157,29 @@ class MemoryStore:
             if self.failing:
                 done(ChatError(Code.STORE_FAILED, "The history can't be read."))
                 continue
+            if isinstance(request, ReadAudit):
+                done(self._read_audit(request))
+                continue
             log = self.logs.get(request.room, [])[request.first - 1 : request.last]
             done(Page(request.room, trim(log, PAGE_BYTES, newest=request.newest)))
+
+    def _read_audit(self, request: ReadAudit) -> AuditPage:
+        numbered = [msgspec.structs.replace(one, id=number) for number, one in enumerate(self.audit, 1)]
+        meant = [
+            one
+            for one in reversed(numbered)
+            if request.room in (None, one.room) and (request.before is None or one.id < request.before)
+        ]
+        return AuditPage(meant[: request.limit], len(meant) > request.limit)
 
     def take_pages(self) -> Callable[[], None]:
         """Read the pages asked for now, and return what answers them later."""
         pages, self._pages = self._pages, []
-        read = [(Page(ask.room, self.logs[ask.room][ask.first - 1 : ask.last]), done) for ask, done in pages]
+        read = [
+            (Page(ask.room, self.logs[ask.room][ask.first - 1 : ask.last]), done)
+            for ask, done in pages
+            if isinstance(ask, ReadPage)
+        ]
 
         def answer() -> None:
             for page, done in read:
@@ -197,6 +222,15 @@ class MemoryStore:
                 return CredentialsChanged(account_id, tuple(gone), add)
             case NoteUse():
                 return Noted()
+            case Enact(record, effects):
+                if record is not None:
+                    self.audit.append(record)
+                for effect in effects:
+                    if isinstance(effect, Redaction):
+                        log = self.logs[effect.room]
+                        log[effect.seq - 1] = redacted(log[effect.seq - 1])
+                self.effects += effects
+                return change
             case CreateRoom(record):
                 if self.keys.setdefault(record.key, record.id) != record.id:
                     return ChatError(Code.ROOM_EXISTS, "It exists.")
@@ -225,8 +259,18 @@ class House:
         publisher = Publisher(self.clock, turn_writes=turn_writes)
         ids = itertools.count(1 << 40, 1 << 20)
         chat = Chat(
-            Identity("tcpchat", "0.0.1", "Be kind."), limits, publisher, self._now, partial(next, ids), Tails(limits)
+            Identity("tcpchat", "0.0.1", "Be kind."),
+            limits,
+            publisher,
+            self._now,
+            partial(next, ids),
+            Tails(limits),
+            submit=lambda change: self.store.submit(change, UNHEARD),
+            stop=lambda: self.calls.append("stop"),
+            owned=lambda: self.calls.append("owned"),
         )
+        # What the chat has asked of the process around it.
+        self.calls: list[str] = []
         self.hub = Hub(chat, [lobby_record("lobby", 7, 0), *rooms])
         self.chat = chat
         self.store.hub = self.hub
@@ -239,9 +283,10 @@ class House:
     def _now(self) -> int:
         return 1_700_000_000_000 + int(self.clock.seconds() * 1000)
 
-    def connect(self, host: str = "192.0.2.1") -> MemoryTransport:
-        """Return a new connection to the daemon."""
-        protocol = self.factory.buildProtocol(IPv4Address("TCP", host, 40000))
+    def connect(self, host: str = "192.0.2.1", operator: str = "") -> MemoryTransport:
+        """Return a new connection to the daemon; ``operator`` sits at the machine itself."""
+        address = IPv4Address("TCP", host, 40000)
+        protocol = self.factory.build(address, self.factory.security, operator)
         transport = MemoryTransport(protocol, host)
         protocol.makeConnection(transport)
         return transport
@@ -263,9 +308,9 @@ class Script:
 
     wire = "json"
 
-    def __init__(self, house: House, name: str | None = None, host: str = "192.0.2.1") -> None:
+    def __init__(self, house: House, name: str | None = None, host: str = "192.0.2.1", operator: str = "") -> None:
         self.house = house
-        self.transport = house.connect(host)
+        self.transport = house.connect(host, operator)
         self.lines: list[dict[str, Any]] = []
         self.name = name
         self._ids = itertools.count(1)

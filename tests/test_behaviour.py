@@ -227,5 +227,5 @@ def test_the_last_words_of_a_room_are_answered_as_said_there(house: House) -> No
 
 def test_only_its_creator_deletes_a_room(house: House, nina: Person) -> None:
     nina.enter("tea")
-    with pytest.raises(Exception, match="Only the one who created tea"):
+    with pytest.raises(Exception, match="You may not delete the room"):
         Script(house, "bob").ask("delete", room="tea")

@@ -275,6 +275,46 @@ def test_why_somebody_is_away_is_one_line_or_none(why: str, typed: bool) -> None
         assert lobby.program.ask("whois", user=event["data"]["user"]["name"])["away"] == text
 
 
+_ORDERS: dict[str, dict[str, Any]] = {
+    "kick": {"room": "lobby", "user": "victim", "reason": ""},
+    "ban": {"room": "lobby", "user": "victim", "reason": "", "seconds": 60},
+    "mute": {"room": "lobby", "user": "victim", "reason": ""},
+    "disconnect": {"user": "victim", "reason": ""},
+    "server-ban": {"user": "victim", "reason": ""},
+    "shutdown": {"seconds": 60, "reason": ""},
+    "broadcast": {"text": ""},
+    "motd": {"text": ""},
+    "room-set": {"room": "lobby", "key": ""},
+    "name-rule": {"name": "", "rule": "reserved"},
+}
+
+
+@given(st.sampled_from(sorted(_ORDERS)), _SPELLED)
+@example("motd", "a\x1b[2J\n\u202eb")
+@example("broadcast", "a\r\nbob: b")
+@example("kick", "\x9b31m\xff")
+def test_the_words_of_those_who_keep_order_harm_nobody(op: str, text: str) -> None:
+    lobby = _Lobby()
+    victim, admin = Terminal(lobby.house, "victim"), Script(lobby.house, operator="root")
+    lobby.forget()
+    data = {name: text if value == "" else value for name, value in _ORDERS[op].items()}
+    admin.transport.receive(json.dumps({"op": op, "id": 1, "data": data}).encode(errors="surrogatepass") + b"\n")
+    lobby.house.settle()
+    answer = json.loads(admin.transport.take().splitlines()[-1])
+    assert all(_harmless(words.replace("\n", "")) for words in _strings(answer))  # only a message of the day has lines
+    human, _ = lobby.read()
+    told = _lines(victim.transport.take())
+    assert len(human) <= 2
+    assert len(told) <= 3
+    assert not any(line.startswith("bob: ") for line in human + told)
+    admin.ask("audit")
+    if answer["status"] == "ok" and op == "motd":
+        newcomer = lobby.house.connect()
+        lobby.house.clock.advance(1)
+        greeting = _lines(newcomer.take())
+        assert greeting[1:-1] == answer["data"]["text"].splitlines()
+
+
 def _log_lines(events: list[Any]) -> list[str]:
     """Return the log in both its formats, without the lines of tracebacks, which can't be taken for others."""
     text = "".join(map(format_text, events))

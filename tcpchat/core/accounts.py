@@ -10,6 +10,7 @@ import msgspec
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import PersonId
 from tcpchat.core.names import Key, fold
+from tcpchat.core.roles import ServerRole
 
 CredentialId = NewType("CredentialId", int)
 
@@ -48,6 +49,7 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     reason: str
     until: int
     created: int
+    role: ServerRole = ServerRole.USER
 
 
 class Credential(msgspec.Struct, frozen=True, gc=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tcpchat.core.audit import AuditLine
 from tcpchat.core.events import Message, Moment, User
 from tcpchat.errors import ChatError
 
@@ -34,12 +35,16 @@ class Greeting(Answer, frozen=True):
 
 
 class RoomSummary(msgspec.Struct, frozen=True, gc=False):
-    """One room in a list: how many people are in it and the number of its last entry."""
+    """One room in a list: how many people are in it and the number of its last entry.
+
+    ``closed`` says why one may not read it: ``invite-only``, ``key``, ``banned``; then all else is empty.
+    """
 
     room: str
     topic: str
     members: int
     head: int
+    closed: str | UnsetType = UNSET
 
 
 class RoomList(Answer, frozen=True):
@@ -172,6 +177,94 @@ class Profile(Answer, frozen=True):
     since: Moment
     away: str | UnsetType = UNSET
     registered: bool = False
+    role: str | UnsetType = UNSET
+
+
+class RoomState(Answer, frozen=True):
+    """How a room is; of a key only whether there is one."""
+
+    room: str
+    settings: dict[str, bool | int]
+
+
+class BanSummary(msgspec.Struct, frozen=True, gc=False):
+    """One ban; times in ms since 1970, UTC, without ``until`` it has no end."""
+
+    name: str
+    by: str
+    at: Moment
+    until: Moment | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class BanList(Answer, frozen=True):
+    """Who is banned from a room; without one, from the server."""
+
+    room: str | UnsetType
+    bans: list[BanSummary]
+
+
+class Refusal(Answer, frozen=True):
+    """Which rule refused one last, and what can be done; nothing if none did."""
+
+    rule: str | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+    advice: str | UnsetType = UNSET
+
+
+class Acts(Answer, frozen=True):
+    """What moderators and admins did, the latest first; ``more`` says that there are older acts."""
+
+    acts: list[AuditLine]
+    more: bool
+
+
+class SessionSummary(msgspec.Struct, frozen=True, gc=False):
+    """One connection of somebody, as admins may know it; ``since`` in ms since 1970, UTC."""
+
+    name: str
+    address: str
+    secure: bool
+    registered: bool
+    since: Moment
+    rooms: list[str]
+
+
+class SessionList(Answer, frozen=True):
+    """Who is connected from where."""
+
+    sessions: list[SessionSummary]
+
+
+class NameRules(Answer, frozen=True):
+    """Names that are kept from people, by the admins."""
+
+    reserved: list[str]
+    forbidden: list[str]
+
+
+class Motd(Answer, frozen=True):
+    """The message of the day."""
+
+    text: str
+
+
+class EmergencyLevel(Answer, frozen=True):
+    """What the whole server refuses just now: nothing (``off``), or one of the levels."""
+
+    level: str
+
+
+class StopPlanned(Answer, frozen=True):
+    """When the server will shut down, in ms since 1970, UTC; without ``at`` it will not."""
+
+    at: Moment | UnsetType = UNSET
+
+
+class Watched(Answer, frozen=True):
+    """What one is told of the server."""
+
+    events: list[str]
 
 
 class Completions(Answer, frozen=True):

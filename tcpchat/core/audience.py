@@ -27,6 +27,9 @@ class Audience(Protocol):
     def leave(self, room: RoomId, session: Session) -> None:
         """After the events published so far, ``session`` no longer reads the room."""
 
+    def expel(self, room: RoomId, session: Session) -> None:
+        """From now on ``session`` no longer reads the room, and none of what is pending."""
+
     def close(self, room: RoomId) -> None:
         """After the events published so far, nobody reads the room."""
 

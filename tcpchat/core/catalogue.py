@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
+
 from msgspec import UNSET
 
+from tcpchat.core.announcements import announce
 from tcpchat.core.answers import Completions, Done, Greeting, RoomList, RoomNamed, RoomSummary
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat
@@ -12,8 +15,9 @@ from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import LOBBY_ID, NOBODY, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
 from tcpchat.core.names import check_name, fold
-from tcpchat.core.permissions import check_delete
+from tcpchat.core.permissions import check_delete, is_listed, why_closed
 from tcpchat.core.requests import CreateRoom, Deleted, DeleteRoom, Supply
+from tcpchat.core.settings import OPEN
 from tcpchat.core.state import Person, Room, Session
 from tcpchat.errors import ChatError, Code
 
@@ -38,7 +42,7 @@ def hello(chat: Chat, session: Session, command: Hello, supply: Supply | None) -
             "rooms_per_person": limits.rooms_per_person,
             "people_per_room": limits.people_per_room,
         },
-        motd=chat.identity.motd,
+        motd=chat.motd,
         people=len(chat.users),
     )
 
@@ -50,25 +54,37 @@ def ping(chat: Chat, session: Session, command: Ping, supply: Supply | None) -> 
 
 def rooms(chat: Chat, session: Session, command: ListRooms, supply: Supply | None) -> RoomList:
     """List the rooms."""
-    return RoomList(summaries(chat, command.search))
+    return RoomList(summaries(chat, session, command.search))
 
 
 def complete(chat: Chat, session: Session, command: Complete, supply: Supply | None) -> Completions:
     """Answer how a name may go on."""
-    registry = chat.users if command.kind == "user" else chat.rooms
-    names = registry.beginning(command.prefix)
+    if command.kind == "user":
+        names = chat.users.beginning(command.prefix)
+    else:
+        rooms = [chat.rooms.get(name) for name in chat.rooms.beginning(command.prefix)]
+        names = [room.label for room in rooms if room is not None and is_listed(chat, session, room)]
     return Completions(names[: chat.limits.completions], len(names) > chat.limits.completions)
 
 
-def summaries(chat: Chat, search: str = "") -> list[RoomSummary]:
+def summaries(chat: Chat, session: Session, search: str = "") -> list[RoomSummary]:
     """Return the rooms as lines of a list, the busiest first, bounded by ``rooms_listed``.
 
-    With ``search`` only those whose name or topic contains it, in whatever case.
+    With ``search`` only those whose name or topic contains it, in whatever case. Of a room that one may not read only
+    the name is told, and why it is closed.
     """
     wanted = search.strip().casefold()
-    found = [room for room in chat.rooms if wanted in room.label.casefold() or wanted in room.topic.casefold()]
-    found.sort(key=lambda room: (-len(room.people), room.label))
-    return [room.summary for room in found[: chat.limits.rooms_listed]]
+    found: list[tuple[int, str, RoomSummary]] = []
+    for room in chat.rooms:
+        closed = why_closed(chat, session, room) if room.settings is not OPEN or chat.bans.count(room.id) else ""
+        topic = "" if closed else room.topic
+        if wanted not in room.label.casefold() and wanted not in topic.casefold():
+            continue
+        if is_listed(chat, session, room):
+            summary = RoomSummary(room.label, "", 0, 0, closed) if closed else room.summary
+            found.append((-summary.members, room.label, summary))
+    found.sort(key=itemgetter(0, 1))
+    return [summary for *_, summary in found[: chat.limits.rooms_listed]]
 
 
 def create(chat: Chat, session: Session, command: Create, supply: Supply | None) -> RoomNamed | CreateRoom:
@@ -88,9 +104,8 @@ def delete(chat: Chat, session: Session, command: Delete, supply: Supply | None)
         raise supply
     if isinstance(supply, Deleted):
         return RoomNamed(supply.label)
-    person = chat.person(session)
     room = chat.room(session, command.room)
-    check_delete(person, room)
+    check_delete(chat, session, room)
     return DeleteRoom(room.id, room.label, chat.now())
 
 
@@ -159,6 +174,7 @@ def opened(chat: Chat, record: RoomRecord) -> None:
     chat.opening.pop(fold(record.name), None)
     chat.rooms.add(Room.from_record(record))
     chat.audience.publish(EVERYBODY, [RoomCreated(record.name)], [NOBODY])
+    announce(chat, "room-created", room=record.name)
 
 
 def deleted(chat: Chat, room_id: RoomId) -> None:
@@ -167,7 +183,12 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
     if not isinstance(room, Room):
         return
     chat.audience.close(room.id)
-    chat.audience.publish(EVERYBODY, [RoomDeleted(room.label)], [NOBODY])
+    # Nobody but those in it is told of a room that is not listed.
+    if room.settings.unlisted:
+        for session in room.members:
+            chat.audience.send(session, RoomDeleted(room.label))
+    else:
+        chat.audience.publish(EVERYBODY, [RoomDeleted(room.label)], [NOBODY])
     for session in room.members:
         del session.rooms[room.id]
         if session.current is room:
@@ -179,3 +200,5 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
     chat.rooms.remove(room)
     chat.gone[room.id] = room.label
     chat.tails.forget(room.id)
+    chat.bans.forget(room.id)
+    announce(chat, "room-deleted", room=room.label)

@@ -8,10 +8,13 @@ from hmac import compare_digest
 
 from tcpchat.core.accounts import Account, Accounts
 from tcpchat.core.audience import Audience
-from tcpchat.core.entries import RoomId, RoomRecord
+from tcpchat.core.bans import Bans
+from tcpchat.core.entries import RoomId, RoomRecord, Seq
 from tcpchat.core.limits import Limits
 from tcpchat.core.names import HERE, Key
+from tcpchat.core.requests import Change
 from tcpchat.core.rooms import Rooms
+from tcpchat.core.server_state import ServerState
 from tcpchat.core.state import Person, Room, Session
 from tcpchat.core.tails import Tails
 from tcpchat.core.users import Users
@@ -60,11 +63,28 @@ class Chat:
     claims: dict[Session, Account] = field(default_factory=dict)
     # The labels of rooms that the last batch has deleted: what it took before that is answered after it.
     gone: dict[RoomId, str] = field(default_factory=dict)
+    # Hands over a change whose result nobody waits for.
+    submit: Callable[[Change], None] = field(kw_only=True)
+    # Asks for the end of the daemon.
+    stop: Callable[[], None] = field(kw_only=True)
+    # Hears that the server has an owner now.
+    owned: Callable[[], None] = field(kw_only=True)
+    bans: Bans = field(default_factory=Bans)
+    server: ServerState = field(default_factory=ServerState)
+    # Entries removed of late: a page that was read before still has their texts.
+    removed: dict[tuple[RoomId, Seq], None] = field(default_factory=dict)
+    # Who is told what happens on the server.
+    watchers: dict[Session, None] = field(default_factory=dict)
     closing: bool = False
     # Until when what these sessions were proved with is good, in ms since 1970, UTC.
     expiring: dict[Session, int] = field(default_factory=dict)
     # Rooms in which somebody has come or gone since the last tick.
     stirred: dict[RoomId, Room] = field(default_factory=dict)
+
+    @property
+    def motd(self) -> str:
+        """The message of the day: what an admin has set, else the operator's."""
+        return self.identity.motd if self.server.motd is None else self.server.motd
 
     def new_epoch(self) -> int:
         """Return the epoch of a new log: 53 random bits, which every JSON parser keeps exact."""

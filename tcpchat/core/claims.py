@@ -9,6 +9,8 @@ from tcpchat.core.accounts import Account
 from tcpchat.core.chat import Chat
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.names import fold
+from tcpchat.core.permissions import may
+from tcpchat.core.roles import Act
 from tcpchat.core.state import Person, Session
 from tcpchat.errors import ChatError, Code, Fact
 
@@ -44,9 +46,25 @@ def check_free(chat: Chat, name: str, person: Person | None) -> None:
     raise ChatError(Code.NAME_TAKEN, f"The name {name} {taken}. {advice}", **facts)
 
 
+def check_allowed(chat: Chat, session: Session, name: str) -> None:
+    """Raise ``forbidden-name`` if the admins keep ``name`` from people; what is reserved an admin may give."""
+    rule = chat.server.rule(name)
+    if rule is None or (rule.rule == "reserved" and may(chat, session, Act.SET_NAMES)):
+        return
+    words = {"reserved": "reserved", "forbidden": "not allowed here"}[rule.rule]
+    raise ChatError(
+        Code.FORBIDDEN_NAME, f"The name {name} is {words}. Please choose another one.", name=name, rule=rule.rule
+    )
+
+
 def is_free(chat: Chat, name: str) -> bool:
     """Return whether anybody may take ``name``."""
-    taken = chat.users.holder(name) or chat.accounts.holder(name, chat.now()) or _claimant(chat, name)
+    taken = (
+        chat.server.rule(name)
+        or chat.users.holder(name)
+        or chat.accounts.holder(name, chat.now())
+        or _claimant(chat, name)
+    )
     return taken is None
 
 

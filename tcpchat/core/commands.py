@@ -14,10 +14,16 @@ Secret = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
-    """One request to the hub. A pipelined command doesn't wait for the earlier ones of its connection."""
+    """One request to the hub. A pipelined command doesn't wait for the earlier ones of its connection.
+
+    ``operable``: whoever sits at the machine itself may give it without a login. ``writes``: it is refused while the
+    whole server is read-only.
+    """
 
     pipelined: ClassVar[bool] = False
     needs_login: ClassVar[bool] = True
+    operable: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         # What is asked for may be a secret, or words for somebody's ears: no log is to show it.
@@ -139,22 +145,28 @@ class Quit(Command, frozen=True):
 class ListRooms(Command, frozen=True):
     """Ask for the rooms there are, or those whose name or topic contains ``search``."""
 
+    operable: ClassVar[bool] = True
     search: str = ""
 
 
 class ListUsers(Command, frozen=True):
     """Ask for everybody who is logged in."""
 
+    operable: ClassVar[bool] = True
+
 
 class Create(Command, frozen=True):
     """Create a room without entering it."""
 
+    writes: ClassVar[bool] = True
     room: str
 
 
 class Delete(Command, frozen=True):
     """Delete a room that one has created."""
 
+    operable: ClassVar[bool] = True
+    writes: ClassVar[bool] = True
     room: str
 
 
@@ -162,6 +174,7 @@ class Join(Command, frozen=True):
     """Enter a room, created when absent, and read its log: the ``last`` entries, or those ``after`` a number."""
 
     room: str
+    key: Annotated[str, msgspec.Meta(max_length=128)] = ""
     last: Count | None = None
     after: Position | None = None
 
@@ -175,12 +188,14 @@ class Leave(Command, frozen=True):
 class ListMembers(Command, frozen=True):
     """Ask who is in a room."""
 
+    operable: ClassVar[bool] = True
     room: str
 
 
 class Say(Command, frozen=True):
     """Say something in a room one has joined."""
 
+    writes: ClassVar[bool] = True
     pipelined: ClassVar[bool] = True
     room: str
     text: str
@@ -190,6 +205,7 @@ class Say(Command, frozen=True):
 class SayInLobby(Command, frozen=True):
     """Say something in the lobby, entering it first when needed: the short form."""
 
+    writes: ClassVar[bool] = True
     pipelined: ClassVar[bool] = True
     text: str
 
@@ -197,6 +213,7 @@ class SayInLobby(Command, frozen=True):
 class Tell(Command, frozen=True):
     """Say something to one person."""
 
+    writes: ClassVar[bool] = True
     pipelined: ClassVar[bool] = True
     to: str
     text: str
@@ -205,12 +222,14 @@ class Tell(Command, frozen=True):
 class Reply(Command, frozen=True):
     """Say something to the person who wrote directly last."""
 
+    writes: ClassVar[bool] = True
     text: str
 
 
 class Topic(Command, frozen=True):
     """Say what a room is for, or ask. An empty text, or a dash, takes the topic away."""
 
+    writes: ClassVar[bool] = True
     room: str
     text: str | None = None
 
@@ -242,6 +261,7 @@ class GoAway(Command, frozen=True):
 class WhoIs(Command, frozen=True):
     """Ask who somebody is."""
 
+    operable: ClassVar[bool] = True
     user: str
 
 

@@ -8,13 +8,15 @@ import msgspec
 from msgspec import UNSET
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State
+from tcpchat.core.announcements import announce
 from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done, Named
 from tcpchat.core.chat import Chat, not_logged_in
-from tcpchat.core.claims import check_free, claim
+from tcpchat.core.claims import check_allowed, check_free, claim
 from tcpchat.core.commands import Certificates, ChangePassword, Keys, NewKey, NewToken, Register, Tokens, Unregister
 from tcpchat.core.entries import PersonId
 from tcpchat.core.events import User
 from tcpchat.core.login import admit, is_barred
+from tcpchat.core.membership import dismiss
 from tcpchat.core.names import check_person_name, fold
 from tcpchat.core.people import call
 from tcpchat.core.proofs import PasswordProof, parse_fingerprint
@@ -35,6 +37,7 @@ from tcpchat.core.requests import (
     SaveAccount,
     Supply,
 )
+from tcpchat.core.server_state import Emergency
 from tcpchat.core.state import Session
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
@@ -59,7 +62,10 @@ def register(chat: Chat, session: Session, command: Register, supply: Supply | N
     if person is None and not command.name:
         raise not_logged_in()
     _check_policy(chat, command.code)
+    if chat.server.emergency in (Emergency.ACCOUNTS_ONLY, Emergency.READ_ONLY):
+        raise ChatError(Code.EMERGENCY, "Nobody can register for now: please try again later.", rule="emergency")
     name = check_person_name(command.name or (person.name if person else ""), chat.limits)
+    check_allowed(chat, session, name)
     check_free(chat, name, person)
     if not isinstance(supply, Protected):
         return Protect(command.password, name)
@@ -136,7 +142,7 @@ def revoked(chat: Chat, change: CredentialsChanged) -> None:
             if session.next_credential in added:
                 session.credential = session.next_credential
             else:
-                chat.audience.dismiss(session, "What you logged in with is good no longer.", Code.REVOKED)
+                dismiss(chat, session, "What you logged in with is good no longer.", Code.REVOKED)
 
 
 def expire(chat: Chat) -> None:
@@ -144,7 +150,7 @@ def expire(chat: Chat) -> None:
     now = chat.now()
     for session in [session for session, until in chat.expiring.items() if until <= now]:
         del chat.expiring[session]
-        chat.audience.dismiss(session, "What you logged in with has expired.", Code.REVOKED)
+        dismiss(chat, session, "What you logged in with has expired.", Code.REVOKED)
 
 
 def changed(chat: Chat, account: Account) -> None:
@@ -158,7 +164,7 @@ def changed(chat: Chat, account: Account) -> None:
     codes = {State.SUSPENDED: Code.SUSPENDED, State.BANNED: Code.BANNED, State.DELETED: Code.REVOKED}
     for session in list(person.sessions):
         text = f"The account {account.name} {words[account.state]}{reason}"
-        chat.audience.dismiss(session, text, codes[account.state])
+        dismiss(chat, session, text, codes[account.state])
 
 
 def _change(
@@ -233,6 +239,7 @@ def _become(chat: Chat, session: Session, account: Account) -> User:
     person = session.person
     credential = session.next_credential
     assert credential is not None
+    announce(chat, "registration", user=account.name)
     if person is not None and person.id == account.id:
         person.registered = True
         session.credential = credential

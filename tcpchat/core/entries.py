@@ -22,9 +22,13 @@ class Kind(IntEnum):
     MESSAGE = 0
     ACTION = 1
     TOPIC = 2
+    # What a moderator did: the text is a `Deed` as JSON.
+    DEED = 3
+    # Said once, and removed: the text is empty.
+    REMOVED = 4
 
 
-KIND_NAMES = {Kind.MESSAGE: "message", Kind.ACTION: "action", Kind.TOPIC: "topic"}
+KIND_NAMES = {kind: kind.name.lower() for kind in Kind}
 
 
 class Draft(msgspec.Struct, frozen=True, gc=False):
@@ -46,10 +50,16 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     draft: Draft
 
 
+def redacted(entry: Entry) -> Entry:
+    """Return ``entry`` without its text."""
+    return Entry(entry.seq, msgspec.structs.replace(entry.draft, kind=Kind.REMOVED, text=""))
+
+
 class RoomRecord(msgspec.Struct, frozen=True, gc=False):
     """A room as it is stored. ``key`` is unique; a direct conversation has the ids of its two people there.
 
-    ``epoch`` changes when a log begins anew, so that two numberings are never mistaken for each other.
+    ``epoch`` changes when a log begins anew, so that two numberings are never mistaken for each other. ``settings`` are
+    the `RoomSettings` as JSON.
     """
 
     id: RoomId
@@ -61,3 +71,4 @@ class RoomRecord(msgspec.Struct, frozen=True, gc=False):
     topic: str
     creator: PersonId
     created: int
+    settings: str = "{}"

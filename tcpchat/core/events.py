@@ -25,6 +25,22 @@ class User(msgspec.Struct, frozen=True, gc=False):
     name: str
     color: str | UnsetType = UNSET
     away: bool | UnsetType = UNSET
+    role: str | UnsetType = UNSET
+
+
+class Deed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a moderator did in a room: to ``user``, to the entry number ``ref``, or to the ``settings``.
+
+    ``until`` is in ms since 1970, UTC; without it there is no end.
+    """
+
+    act: str
+    user: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
+    role: str | UnsetType = UNSET
+    ref: int | UnsetType = UNSET
+    settings: dict[str, bool | int] | UnsetType = UNSET
 
 
 class Message(Event, frozen=True):
@@ -39,6 +55,7 @@ class Message(Event, frozen=True):
     kind: str
     color: str | UnsetType = UNSET
     with_: str | UnsetType = msgspec.field(name="with", default=UNSET)
+    deed: Deed | UnsetType = UNSET
 
 
 class MemberJoined(Event, frozen=True):
@@ -50,11 +67,55 @@ class MemberJoined(Event, frozen=True):
 
 
 class MemberLeft(Event, frozen=True):
-    """Somebody left the room."""
+    """Somebody left the room, or was put out ``by`` somebody, with a word of why."""
 
     op: ClassVar[str] = "left"
     room: str
     user: User
+    by: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class PutOut(Event, frozen=True):
+    """One isn't in the room any more, because of what ``by`` did: ``kick``, ``ban``, or a change of settings."""
+
+    op: ClassVar[str] = "put-out"
+    room: str
+    act: str
+    by: str
+    reason: str | UnsetType = UNSET
+    until: Moment | UnsetType = UNSET
+
+
+class Invited(Event, frozen=True):
+    """One may enter a room that not everybody may."""
+
+    op: ClassVar[str] = "invited"
+    room: str
+    by: str
+
+
+class Moderated(Event, frozen=True):
+    """An entry of a room's log that says what a moderator did."""
+
+    op: ClassVar[str] = "moderated"
+    room: str
+    seq: int
+    at: Moment
+    from_: str = msgspec.field(name="from")
+    deed: Deed
+
+
+class ServerEvent(Event, frozen=True):
+    """Something happened on the server, as those who subscribed are told, and whom it concerns."""
+
+    op: ClassVar[str] = "event"
+    event: str
+    at: Moment
+    user: str | UnsetType = UNSET
+    room: str | UnsetType = UNSET
+    role: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
 
 
 class Crowd(Event, frozen=True):

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
 from msgspec import UNSET
 
 from tcpchat.core.answers import HistoryPage
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import History
-from tcpchat.core.entries import KIND_NAMES, Entry, Kind, RoomId, Seq
-from tcpchat.core.events import Message, TopicChanged
+from tcpchat.core.entries import KIND_NAMES, Entry, Kind, RoomId, Seq, redacted
+from tcpchat.core.events import Deed, Message, Moderated, TopicChanged
 from tcpchat.core.names import HERE
-from tcpchat.core.permissions import may_read
+from tcpchat.core.permissions import check_read, may_read
 from tcpchat.core.requests import Page, ReadPage, Supply
 from tcpchat.core.state import Direct, Room, Session
 from tcpchat.errors import ChatError, Code
@@ -33,18 +34,39 @@ def message(entry: Entry, label: str, other: str | None = None) -> Message:
     )
 
 
-def event_of(entry: Entry, label: str) -> Message | TopicChanged:
+def event_of(entry: Entry, label: str) -> Message | TopicChanged | Moderated:
     """Return what the readers of a room are told of a new entry."""
     draft = entry.draft
-    if draft.kind is Kind.TOPIC:
-        return TopicChanged(label, entry.seq, draft.at, draft.name, draft.text)
+    match draft.kind:
+        case Kind.TOPIC:
+            return TopicChanged(label, entry.seq, draft.at, draft.name, draft.text)
+        case Kind.DEED:
+            return Moderated(label, entry.seq, draft.at, draft.name, _deed(draft.text))
     return message(entry, label)
 
 
-def messages(entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Message]:
+def messages(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Message]:
     """Return entries of ``log`` as ``reader`` sees them, without those of people whom it doesn't want to read."""
     other = log.other(reader.person).name if isinstance(log, Direct) and reader.person else None
-    return [message(entry, log.label, other) for entry in entries if entry.draft.author not in reader.ignores]
+    if chat.removed:  # a page may have been read before
+        entries = [redacted(entry) if (log.id, entry.seq) in chat.removed else entry for entry in entries]
+    return [
+        _kept(entry, log.label, other)
+        for entry in entries
+        if entry.draft.author not in reader.ignores or entry.draft.kind is Kind.DEED
+    ]
+
+
+def _kept(entry: Entry, label: str, other: str | None) -> Message:
+    """Return ``entry`` as it stands in a page."""
+    shown = message(entry, label, other)
+    if entry.draft.kind is not Kind.DEED:
+        return shown
+    return msgspec.structs.replace(shown, text="", deed=_deed(entry.draft.text))
+
+
+def _deed(text: str) -> Deed:
+    return msgspec.json.decode(text, type=Deed)
 
 
 def trim(entries: list[Entry], size: int, *, newest: bool) -> list[Entry]:
@@ -79,9 +101,11 @@ def read_page(chat: Chat, room: RoomId, span: range, supply: Supply | None, *, n
 
 def history(chat: Chat, session: Session, command: History, supply: Supply | None) -> HistoryPage | ReadPage:
     """Answer with one page of a log."""
-    person = chat.person(session)
+    chat.person(session)
     log = _log(chat, session, command.room)
-    readable = may_read(person, log)
+    if isinstance(log, Room):
+        check_read(chat, session, log)
+    readable = may_read(chat, session, log)
     span, newest = _span(command, readable, min(command.limit, chat.limits.page_entries))
     # A page that was asked for is good as it came; only a join needs to reach the head.
     if isinstance(supply, Page) and supply.room == log.id:
@@ -96,7 +120,7 @@ def history(chat: Chat, session: Session, command: History, supply: Supply | Non
         more = entries[0].seq > readable.start or entries[-1].seq + 1 < readable.stop
     elif entries:
         more = entries[0].seq > readable.start if newest else entries[-1].seq + 1 < readable.stop
-    return HistoryPage(log.label, messages(entries, log, session), more)
+    return HistoryPage(log.label, messages(chat, entries, log, session), more)
 
 
 def _log(chat: Chat, session: Session, name: str) -> Room | Direct:

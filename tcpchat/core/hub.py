@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tcpchat.core import catalogue, commands, credentials, history, login, membership, people, speech
+from tcpchat.core import (
+    acts,
+    administration,
+    announcements,
+    catalogue,
+    commands,
+    credentials,
+    exclusion,
+    history,
+    login,
+    membership,
+    moderation,
+    people,
+    ranks,
+    refusals,
+    speech,
+    upkeep,
+)
 from tcpchat.core.accounts import Account
 from tcpchat.core.answers import Answer
 from tcpchat.core.audience import EVERYBODY
+from tcpchat.core.bans import Ban
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
 from tcpchat.core.events import QUARTER_MS, QuarterBegun
-from tcpchat.core.requests import CredentialsChanged, Deleted, Request, Result, Supply
+from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, Request, Result, Supply
+from tcpchat.core.roles import Membership
 from tcpchat.core.rooms import Rooms
+from tcpchat.core.server_state import Emergency
 from tcpchat.core.state import Room, Session
 from tcpchat.core.users import Users
 from tcpchat.errors import ChatError
@@ -57,6 +77,36 @@ HANDLERS: dict[type[Command], Handler] = {
     commands.Unignore: people.unignore,
     commands.ListIgnored: people.ignored,
     commands.History: history.history,
+    acts.Kick: moderation.kick,
+    acts.Mute: moderation.mute,
+    acts.Unmute: moderation.unmute,
+    acts.Ban: moderation.ban,
+    acts.Unban: moderation.unban,
+    acts.ListBans: moderation.bans,
+    acts.Invite: moderation.invite,
+    acts.Uninvite: moderation.uninvite,
+    acts.SetRoomRole: moderation.set_role,
+    acts.Remove: upkeep.remove,
+    acts.SetRoom: upkeep.set_room,
+    acts.Why: refusals.why,
+    acts.Claim: ranks.claim,
+    acts.SetRole: ranks.set_role,
+    acts.Disconnect: exclusion.disconnect,
+    acts.ServerBan: exclusion.ban,
+    acts.ServerUnban: exclusion.unban,
+    acts.Suspend: exclusion.suspend,
+    acts.Unsuspend: exclusion.unsuspend,
+    acts.Broadcast: administration.broadcast,
+    acts.SetMotd: administration.set_motd,
+    acts.Stop: administration.stop,
+    acts.CancelStop: administration.cancel_stop,
+    acts.RuleName: administration.rule_name,
+    acts.ListNames: administration.names,
+    acts.SetEmergency: administration.set_emergency,
+    acts.ListSessions: administration.sessions,
+    acts.ReadActs: administration.read_acts,
+    acts.Subscribe: announcements.subscribe,
+    acts.Unsubscribe: announcements.unsubscribe,
 }
 
 
@@ -68,6 +118,28 @@ class Hub:
         self._quarter = chat.now() // QUARTER_MS
         for record in records:
             chat.rooms.add(Room.from_record(record))
+
+    def restore(
+        self,
+        memberships: Iterable[Membership],
+        bans: Iterable[Ban],
+        rules: Iterable[NameRule],
+        state: Mapping[str, str],
+    ) -> None:
+        """Take back what moderators and admins had set before a restart."""
+        chat = self._chat
+        for known in memberships:
+            room = chat.rooms.log(known.room)
+            if isinstance(room, Room):
+                room.know(known)
+        for ban in bans:
+            chat.bans.add(ban)
+        for rule in rules:
+            chat.server.put(rule)
+        if (level := state.get("emergency", "")) in set(Emergency):
+            chat.server.emergency = Emergency(level)
+        if (motd := state.get("motd")) is not None:
+            chat.server.motd = motd.removeprefix("=")
 
     @property
     def users(self) -> Users:
@@ -85,23 +157,41 @@ class Hub:
         The result of a request comes back as ``supply``, with the same command: session, permission and
         state are looked at afresh then. Raises `ChatError` for everything that is refused.
         """
-        if session.person is None and command.needs_login:
+        if session.ended is not None and type(command) is not commands.Quit:
+            return self._conclude(session, command, supply)
+        if session.person is None and command.needs_login and not (session.operator and command.operable):
             raise not_logged_in()
+        chat = self._chat
+        if command.writes and chat.server.emergency is Emergency.READ_ONLY:
+            administration.check_write(chat, session)
         handler = HANDLERS[type(command)]
         audience = self._chat.audience
         # No answer overtakes what happened before it. What is said is answered after a flush, unless it is refused;
         # only who came to another room, and is told patiently, may come after that answer.
         if command.pipelined:
             try:
-                return handler(self._chat, session, command, supply)
-            except ChatError:
+                return handler(chat, session, command, supply)
+            except ChatError as error:
+                session.refusal = error if "rule" in error.facts else session.refusal
                 audience.catch_up(session)
                 raise
         audience.catch_up(session)
         try:
-            return handler(self._chat, session, command, supply)
+            return handler(chat, session, command, supply)
+        except ChatError as error:
+            session.refusal = error if "rule" in error.facts else session.refusal
+            raise
         finally:
             audience.flush_soon()
+
+    def _conclude(self, session: Session, command: Command, supply: Supply | None) -> Answer:
+        """Answer what a session that is being ended had begun, if there is nothing left to do but to tell."""
+        assert session.ended is not None
+        if supply is not None:
+            outcome = HANDLERS[type(command)](self._chat, session, command, supply)
+            if isinstance(outcome, Answer):
+                return outcome
+        raise session.ended
 
     def commit(self, changes: Iterable[Result]) -> None:
         """Take what one batch has committed into the state, in its order, and tell the readers.
@@ -128,6 +218,8 @@ class Hub:
                 credentials.revoked(self._chat, change)
             elif isinstance(change, Deleted):
                 catalogue.deleted(self._chat, change.room)
+            elif isinstance(change, Enact):
+                upkeep.enacted(self._chat, change.effects)
         speech.commit(self._chat, said)
         self._chat.audience.flush()
 
@@ -135,6 +227,8 @@ class Hub:
         """A moment has passed: tell what was kept for then. Called every ``count_seconds``."""
         membership.settle_moves(self._chat)
         credentials.expire(self._chat)
+        exclusion.expire(self._chat)
+        administration.count_down(self._chat)
         self._tell_time()
 
     def _tell_time(self) -> None:

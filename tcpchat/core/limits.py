@@ -56,6 +56,15 @@ class Limits:
     rooms_per_person: int = 100
     # Connections of one account at the same time: devices and bots of one person.
     sessions_per_account: int = 32
+    # A message of the day is read by everybody who connects.
+    motd_bytes: int = 4 * KIB
+    # Why somebody was put out or banned, in characters: a sentence or two.
+    reason_characters: int = 300
+    # How long who was kicked can't come back: long enough to think, and not a ban.
+    kick_seconds: float = 30.0
+    # Bans of one room, and of the server: addresses among them are compared one by one, a microsecond each.
+    bans_per_room: int = 500
+    bans_of_server: int = 2_000
     # Tokens, keys, certificates of one account, of each kind.
     credentials: int = 50
     # How long the name of a deleted account is kept from others, who could take its owner's place.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from tcpchat.core.accounts import Account, State
+from tcpchat.core.administration import check_guest
+from tcpchat.core.announcements import announce
 from tcpchat.core.answers import Arrived, Challenge, JoinedRoom, LoggedIn
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.catalogue import summaries
 from tcpchat.core.chat import Chat
-from tcpchat.core.claims import check_free, is_free, variants
+from tcpchat.core.claims import check_allowed, check_free, is_free, variants
 from tcpchat.core.commands import Arrive, AskChallenge, Join, Login
 from tcpchat.core.entries import PersonId
 from tcpchat.core.membership import join, sign_out
 from tcpchat.core.names import LOBBY, check_color, check_person_name, fold
 from tcpchat.core.people import call
+from tcpchat.core.permissions import server_ban
 from tcpchat.core.proofs import (
     NONCE_BYTES,
     CertificateProof,
@@ -23,6 +26,7 @@ from tcpchat.core.proofs import (
     login_message,
 )
 from tcpchat.core.requests import CreateRoom, Prove, Proven, ReadPage, Supply
+from tcpchat.core.roles import ServerRole
 from tcpchat.core.state import Person, Session
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
@@ -36,13 +40,13 @@ def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -
     if isinstance(supply, Proven):
         if command.token is not None and command.name and fold(command.name) != fold(supply.account.name):
             raise _refused()
-        return LoggedIn(admit(chat, session, supply).user, summaries(chat))
+        return LoggedIn(admit(chat, session, supply).user, summaries(chat, session))
     if supply is not None:
         raise supply if isinstance(supply, ChatError) else _refused()
     _check_anonymous(session)
     proof = _proof(chat, session, command)
     if proof is None:
-        return LoggedIn(admit_guest(chat, session, command.name, command.color).user, summaries(chat))
+        return LoggedIn(admit_guest(chat, session, command.name, command.color).user, summaries(chat, session))
     account = chat.accounts.get(command.name)
     return Prove(account.id if account else None, proof)
 
@@ -85,6 +89,8 @@ def admit(chat: Chat, session: Session, proven: Proven) -> Person:
     """
     account = chat.accounts.by_id(proven.account.id) or proven.account
     check_state(account, chat.now())
+    if account.role < ServerRole.ADMIN and (banned := server_ban(chat, account.id, "", session.channel.address)):
+        raise banned
     _check_anonymous(session)
     person = chat.users.by_id(account.id)
     if person is not None and len(person.sessions) >= chat.limits.sessions_per_account:
@@ -116,7 +122,11 @@ def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> P
         raise ChatError(Code.ACCOUNT_NEEDED, "Guests are not let in here: log in with an account.", **facts)
     name = check_person_name(name, chat.limits)
     color = check_color(color)
+    if banned := server_ban(chat, None, name, session.channel.address):
+        raise banned
+    check_allowed(chat, session, name)
     check_free(chat, name, None)
+    check_guest(chat)
     person = Person(PersonId(chat.new_id()), name, color, since=chat.now())
     chat.users.add(person)
     _begin(chat, session, person)
@@ -140,8 +150,13 @@ def check_state(account: Account, now: int) -> None:
 
 
 def _begin(chat: Chat, session: Session, person: Person) -> None:
+    if person.sessions:
+        announce(chat, "duplicate-session", user=person.name, person=person)
+    else:
+        announce(chat, "login", user=person.name)
     person.sessions[session] = None
     session.person = person
+    session.since = chat.now()
     session.nonce = None
     chat.audience.enter(EVERYBODY, session)
 

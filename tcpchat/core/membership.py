@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from tcpchat.core import announcements
 from tcpchat.core.answers import Done, Goodbye, JoinedRoom, LeftRoom, MemberList, Switched, UserList
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.catalogue import check_created, new_record
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Join, Leave, ListMembers, ListUsers, Logout, Quit, Switch
 from tcpchat.core.entries import NOBODY
-from tcpchat.core.events import Crowd, MemberJoined, MemberLeft
+from tcpchat.core.events import Crowd, MemberJoined, MemberLeft, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.names import HERE
-from tcpchat.core.permissions import may_read
+from tcpchat.core.permissions import check_enter, check_read, readable
 from tcpchat.core.requests import CreateRoom, ReadPage, Supply
 from tcpchat.core.state import Room, Session
 from tcpchat.errors import ChatError, Code
@@ -30,13 +31,22 @@ def sign_out(chat: Chat, session: Session) -> None:
     session.person = session.last_teller = session.credential = session.next_credential = None
     session.ignores = {}
     chat.expiring.pop(session, None)
+    announcements.forget(chat, session)
     chat.audience.refilter(session)
     del person.sessions[session]
     if person.sessions:
         return
     chat.users.remove(person)
+    announcements.announce(chat, "logout", user=person.name)
     for direct in chat.rooms.forget_directs(person, chat.limits.ended_directs):
         chat.tails.forget(direct)
+
+
+def dismiss(chat: Chat, session: Session, text: str, code: Code) -> None:
+    """End a session against its will, with its connection; from now on it can do nothing more."""
+    if session.ended is None:
+        session.ended = ChatError(code, text)
+        chat.audience.dismiss(session, text, code)
 
 
 def enter(chat: Chat, session: Session, room: Room) -> None:
@@ -47,7 +57,7 @@ def enter(chat: Chat, session: Session, room: Room) -> None:
         return
     _check_space(chat, session, room)
     if person not in room.people:
-        _told(chat, room, MemberJoined(room.label, person.user))
+        _told(chat, room, MemberJoined(room.label, room.user_of(person)))
     focus(chat, session, room)
     room.members[session] = person
     room.people[person] = room.people.get(person, 0) + 1
@@ -56,8 +66,23 @@ def enter(chat: Chat, session: Session, room: Room) -> None:
 
 
 def exit_room(chat: Chat, session: Session, room: Room) -> None:
-    """Take the session out of the room; it goes on in the one it joined last before."""
+    """Take the session out of the room, having read what was said so far; it goes on in the one it joined before."""
     chat.audience.leave(room.id, session)
+    _remove(chat, session, room, MemberLeft(room.label, room.user_of(room.members[session])))
+
+
+def put_out(chat: Chat, session: Session, room: Room, event: PutOut) -> None:
+    """Take the session out of the room against its will: nothing that it hasn't got yet is for it any more."""
+    chat.audience.expel(room.id, session)
+    user = room.user_of(room.members[session])
+    current = session.current
+    _remove(chat, session, room, MemberLeft(room.label, user, event.by, event.reason))
+    chat.audience.send(session, event)
+    if current is room:
+        chat.audience.send(session, Refocused(session.current.label if session.current else UNSET))
+
+
+def _remove(chat: Chat, session: Session, room: Room, event: MemberLeft) -> None:
     person = room.members.pop(session)
     del session.rooms[room.id]
     if session.current is room:
@@ -66,7 +91,7 @@ def exit_room(chat: Chat, session: Session, room: Room) -> None:
     if not room.people[person]:
         del room.people[person]
         if not chat.closing:
-            _told(chat, room, MemberLeft(room.label, person.user))
+            _told(chat, room, event)
 
 
 def _told(chat: Chat, room: Room, event: MemberJoined | MemberLeft) -> None:
@@ -118,14 +143,21 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         raise ChatError(Code.BAD_FIELD, "Give only one of last and after.", field="after")
     room = session.current if command.room == HERE else chat.rooms.get(command.room)
     if room is None:
+        if command.key:
+            text = f"There is no room called {command.room[:64]}, so it has no key; and a room's name is one word."
+            raise ChatError(Code.BAD_FIELD, text, field="key")
         check_created(chat, command.room, supply)
         _check_space(chat, session, None)
         return CreateRoom(new_record(chat, person, command.room))
+    if command.key and not room.settings.key:
+        text = f"{room.label} has no key, and the name of a room is one word: leave out what follows it."
+        raise ChatError(Code.BAD_FIELD, text, field="key")
+    check_enter(chat, session, room, command.key)
     if room.id not in session.rooms:
         _check_space(chat, session, room)
     if isinstance(supply, ChatError) and supply.code is Code.ROOM_EXISTS:
         supply = None
-    span, newest = _join_span(chat, command, may_read(person, room))
+    span, newest = _join_span(chat, command, readable(room))
     entries = read_page(chat, room.id, span, supply, newest=newest)
     if isinstance(entries, ReadPage):
         return entries
@@ -136,7 +168,7 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         more = entries[0].seq > 1
     else:
         more = entries[-1].seq < room.head
-    shown = messages(entries, room, session)
+    shown = messages(chat, entries, room, session)
     members = room.first_users(chat.limits.people_told)
     return JoinedRoom(room.label, room.topic, room.head, room.epoch, members, shown, more, len(room.people))
 
@@ -159,6 +191,8 @@ def switch(chat: Chat, session: Session, command: Switch, supply: Supply | None)
 def members(chat: Chat, session: Session, command: ListMembers, supply: Supply | None) -> MemberList:
     """Answer who is in a room."""
     room = chat.room(session, command.room)
+    if session.person is not None:
+        check_read(chat, session, room)
     return MemberList(room.label, room.users)
 
 

@@ -20,8 +20,8 @@ HERE = "."
 
 # They would read as words of the program; "and" and "more" in its lists of names.
 RESERVED = frozenset((
-    "admin", "and", "everybody", "everyone", "me", "more", "nobody", "none", "root", "server", "system", "tcpchat",
-    "you",
+    "admin", "and", "everybody", "everyone", "me", "more", "nobody", "none", "operator", "root", "server", "system",
+    "tcpchat", "you",
 ))  # fmt: skip
 
 # What PRECIS has against a character, by the names that its library gives the rules of RFC 8264 and RFC 5893.

@@ -8,12 +8,14 @@ from msgspec import UNSET
 from tcpchat.core.accounts import Account
 from tcpchat.core.answers import Away, Ignored, Named, Profile
 from tcpchat.core.chat import Chat
-from tcpchat.core.claims import check_free, claim
+from tcpchat.core.claims import check_allowed, check_free, claim
 from tcpchat.core.commands import GoAway, Ignore, ListIgnored, Recolor, Rename, Unignore, WhoIs
 from tcpchat.core.entries import NOBODY, PersonId
 from tcpchat.core.events import AwayChanged, ColorChanged, Event, Renamed
 from tcpchat.core.names import check_color, check_person_name, fold
+from tcpchat.core.permissions import is_listed, server_role, why_closed
 from tcpchat.core.requests import SaveAccount, Supply
+from tcpchat.core.roles import ServerRole
 from tcpchat.core.speech import check_text
 from tcpchat.core.state import Person, Room, Session
 from tcpchat.errors import ChatError, Code
@@ -30,6 +32,7 @@ def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None)
         call(chat, person, supply.name)
         return Named(person.user)
     name = check_person_name(command.name, chat.limits)
+    check_allowed(chat, session, name)
     check_free(chat, name, person)
     account = chat.accounts.by_id(person.id)
     if account is not None and name != account.name:
@@ -49,7 +52,7 @@ def call(chat: Chat, person: Person, name: str) -> None:
     person.name = name
     chat.users.add(person)
     for room in rooms_of(person):
-        _tell(chat, room, Renamed(room.label, old, person.user))
+        _tell(chat, room, Renamed(room.label, old, room.user_of(person)))
 
 
 def rooms_of(person: Person) -> list[Room]:
@@ -69,7 +72,7 @@ def recolor(chat: Chat, session: Session, command: Recolor, supply: Supply | Non
     if color != person.color:
         person.color = color
         for room in rooms_of(person):
-            _tell(chat, room, ColorChanged(room.label, person.user))
+            _tell(chat, room, ColorChanged(room.label, room.user_of(person)))
     return Named(person.user)
 
 
@@ -86,15 +89,21 @@ def go_away(chat: Chat, session: Session, command: GoAway, supply: Supply | None
     if text != person.away:
         person.away = text
         for room in rooms_of(person):
-            _tell(chat, room, AwayChanged(room.label, person.user, text or UNSET))
+            _tell(chat, room, AwayChanged(room.label, room.user_of(person), text or UNSET))
     return Away(text or UNSET)
 
 
 def who_is(chat: Chat, session: Session, command: WhoIs, supply: Supply | None) -> Profile:
     """Tell what anybody may know of a person: never an address."""
     person = _find(chat, command.user)
-    rooms = [room.label for room in rooms_of(person)]
-    return Profile(person.user, rooms, person.since, person.away or UNSET, person.registered)
+    rooms = [
+        room.label
+        for room in rooms_of(person)
+        if is_listed(chat, session, room) and not why_closed(chat, session, room)
+    ]
+    role = server_role(chat, person.id)
+    shown = role.word if role >= ServerRole.ADMIN else UNSET
+    return Profile(person.user, rooms, person.since, person.away or UNSET, person.registered, shown)
 
 
 def ignore(chat: Chat, session: Session, command: Ignore, supply: Supply | None) -> Ignored:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind
+from tcpchat.core.audit import AuditRecord
+from tcpchat.core.bans import Ban, BanId
 from tcpchat.core.entries import Draft, Entry, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.proofs import Proof
+from tcpchat.core.roles import Membership
 from tcpchat.errors import ChatError
 
 
@@ -179,6 +182,67 @@ class Noted(msgspec.Struct, frozen=True, gc=False):
     """It is noted; nobody waits to hear so."""
 
 
+class NameRule(msgspec.Struct, frozen=True, gc=False):
+    """What holds of a name: ``reserved`` for whom an admin gives it to, ``forbidden`` to all, or ``free`` again."""
+
+    key: str
+    name: str
+    rule: str
+
+
+class Lifted(msgspec.Struct, frozen=True, gc=False):
+    """A ban that is no more."""
+
+    id: BanId
+
+
+class StoredState(msgspec.Struct, frozen=True, gc=False):
+    """Something the whole server remembers, such as the message of the day; an empty value is forgotten."""
+
+    name: str
+    value: str
+
+
+class StoredSettings(msgspec.Struct, frozen=True, gc=False):
+    """The settings of a room, from here on."""
+
+    room: RoomId
+    settings: str
+
+
+class Redaction(msgspec.Struct, frozen=True, gc=False):
+    """An entry whose text is removed; its number stays."""
+
+    room: RoomId
+    seq: Seq
+
+
+Effect = Ban | Lifted | Membership | NameRule | StoredState | StoredSettings | Redaction
+"""What an act changes in the database."""
+
+
+class Enact(Request, frozen=True):
+    """Keep an act in the audit log, with its effects, all or nothing; supplies itself once that is committed."""
+
+    record: AuditRecord | None
+    effects: tuple[Effect, ...] = ()
+
+
+class ReadAudit(Request, frozen=True):
+    """Read ``limit`` acts before the one with the id ``before``, of one room or of all; supplies an `AuditPage`."""
+
+    limit: int
+    before: int | None = None
+    room: RoomId | None = None
+
+
+class AuditPage(msgspec.Struct, frozen=True, gc=False):
+    """Acts, the newest first; ``more`` says that there are older ones."""
+
+    records: list[AuditRecord]
+    more: bool
+
+
 class Page(msgspec.Struct, frozen=True, gc=False):
     """Entries read from a room's log, in the order of their numbers, without holes."""
 
@@ -193,17 +257,20 @@ class Deleted(msgspec.Struct, frozen=True, gc=False):
     label: str
 
 
-Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted
+Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted | Enact
 """What a commit can have changed."""
 
 Result = Committed | ChatError
 """What one change of a batch came to."""
 
-Supply = Committed | Page | Proven | Protected | IssuedToken | KeyRead | CredentialList | ChatError
+Supply = Committed | Page | AuditPage | Proven | Protected | IssuedToken | KeyRead | CredentialList | ChatError
 """What a performed request gives back to the hub."""
 
-Change = Append | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse
+Change = Append | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse | Enact
 """The requests that go through the one FIFO of commits."""
+
+Reading = ReadPage | ReadAudit
+"""The requests that only read what is kept."""
 
 Secretive = Prove | Protect | IssueToken | ReadKey | ListCredentials
 """The requests about what proves who somebody is."""

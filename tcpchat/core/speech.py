@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from tcpchat.core.answers import Accepted, TopicText
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Reply, Say, SayInLobby, Tell, Topic
-from tcpchat.core.entries import LOBBY_ID, Draft, Entry, Kind, PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import LOBBY_ID, NOBODY, Draft, Entry, Kind, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.history import event_of, message
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
+from tcpchat.core.permissions import check_enter, check_read, check_speak
 from tcpchat.core.requests import Append, Supply
 from tcpchat.core.state import Direct, Person, Room, Session, direct_id, direct_label
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 
 # Looking a member up in its enumeration takes longer than making the draft.
-_MESSAGE, _ACTION = Kind.MESSAGE, Kind.ACTION
+_MESSAGE, _ACTION, _TOPIC, _DEED = Kind.MESSAGE, Kind.ACTION, Kind.TOPIC, Kind.DEED
 
 
 def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Accepted | Append:
@@ -26,6 +27,8 @@ def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Ac
         return _accepted(chat, supply)
     person = session.person or chat.person(session)
     room = chat.joined_room(session, command.room)
+    if room.guarded:
+        check_speak(chat, session, person, room)
     return Append(_draft(chat, room.id, person, command.text, _ACTION if command.action else _MESSAGE))
 
 
@@ -36,9 +39,13 @@ def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supp
     person = chat.person(session)
     draft = _draft(chat, LOBBY_ID, person, command.text, _MESSAGE)
     lobby = chat.rooms.log(LOBBY_ID)
-    if isinstance(lobby, Room) and lobby.id not in session.rooms:
+    assert isinstance(lobby, Room)
+    if lobby.id not in session.rooms:
+        check_enter(chat, session, lobby)
         enter(chat, session, lobby)
         chat.audience.flush_soon()
+    if lobby.guarded:
+        check_speak(chat, session, person, lobby)
     return Append(draft)
 
 
@@ -78,8 +85,11 @@ def topic(chat: Chat, session: Session, command: Topic, supply: Supply | None) -
         return _accepted(chat, supply)
     if command.text is None:
         room = chat.room(session, command.room)
+        check_read(chat, session, room)
         return TopicText(room.label, room.topic)
     room = chat.joined_room(session, command.room)
+    if room.guarded:
+        check_speak(chat, session, chat.person(session), room)
     text = clean(command.text)
     if len(text.encode()) > chat.limits.topic_bytes:
         raise ChatError(
@@ -106,11 +116,14 @@ def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
             log.stored = True
             _deliver(chat, log, appended)
         else:
-            messages = [event_of(entry, log.label) for entry in appended]
-            for entry in appended:
-                if entry.draft.kind is Kind.TOPIC:
+            events = [event_of(entry, log.label) for entry in appended]
+            authors = [entry.draft.author for entry in appended]
+            for place, entry in enumerate(appended):
+                if entry.draft.kind is _TOPIC:
                     log.topic = entry.draft.text
-            chat.audience.publish(room, messages, [entry.draft.author for entry in appended])
+                elif entry.draft.kind is _DEED:
+                    authors[place] = NOBODY  # moderators can't be ignored
+            chat.audience.publish(room, events, authors)
 
 
 def check_text(text: str, limits: Limits) -> str:

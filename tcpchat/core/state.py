@@ -13,6 +13,9 @@ from tcpchat.core.answers import RoomSummary
 from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import User
+from tcpchat.core.roles import Membership, RoomRole
+from tcpchat.core.settings import OPEN, RoomSettings, decode
+from tcpchat.errors import ChatError
 
 _EMPTY = Seq(0)
 
@@ -35,6 +38,8 @@ class Person:
     rooms_created: int = 0
     since: int = 0
     away: str | None = None
+    # When the last word was said in each slow room, in ms since 1970, UTC.
+    spoke: dict[RoomId, int] = field(default_factory=dict)
 
     @property
     def user(self) -> User:
@@ -46,6 +51,7 @@ class Person:
 class Session:
     """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in.
 
+    ``operator`` is who sits at the machine itself, by the name of the system's user, and needs no login.
     ``ignores`` are the people whom it doesn't want to read, by their ids, with the names they had when that began.
     ``last_teller`` is who wrote directly last. ``credential`` is what the login was proved with, ``next_credential``
     what will take its place once it is committed. ``proven`` is the password that was right, to be changed. ``nonce``
@@ -64,6 +70,13 @@ class Session:
     nonce: tuple[bytes, int] | None = None
     # A token just made, until its owner has been shown it.
     token: str = ""
+    operator: str = ""
+    # What was refused last by a rule that somebody made, and what this session is told of the server.
+    refusal: ChatError | None = None
+    watching: set[str] = field(default_factory=set)
+    # Why this session is being ended: it may do nothing more.
+    ended: ChatError | None = None
+    since: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -83,11 +96,17 @@ class Room:
     moves: int = 0
     joined: int = 0
     left: int = 0
+    settings: RoomSettings = OPEN
+    memberships: dict[PersonId, Membership] = field(default_factory=dict)
+    # Whether there is anything to be looked up before somebody speaks.
+    guarded: bool = False
 
     @classmethod
     def from_record(cls, record: RoomRecord) -> Room:
-        """Return the room as it is stored, with nobody in it."""
-        return cls(record.id, record.name, record.head, record.epoch, record.topic, record.creator)
+        """Return the room as it is stored, with nobody in it. Raises msgspec.ValidationError."""
+        room = cls(record.id, record.name, record.head, record.epoch, record.topic, record.creator)
+        room.set(decode(record.settings))
+        return room
 
     @property
     def summary(self) -> RoomSummary:
@@ -97,11 +116,46 @@ class Room:
     @property
     def users(self) -> list[User]:
         """The people in it, in the order in which they came."""
-        return [person.user for person in self.people]
+        return self.first_users(len(self.people))
 
     def first_users(self, count: int) -> list[User]:
         """The first ``count`` of them."""
-        return [person.user for person in islice(self.people, count)]
+        return [self.user_of(person) for person in islice(self.people, count)]
+
+    def user_of(self, person: Person) -> User:
+        """Return a person as others in the room see one."""
+        role = self.role_of(person.id)
+        user = person.user
+        return User(user.name, user.color, user.away, role.word) if role else user
+
+    def membership(self, person: PersonId) -> Membership:
+        """Return what is known of a person here."""
+        known = self.memberships.get(person)
+        if known is not None:
+            return known
+        return Membership(self.id, person, RoomRole.OWNER if person == self.creator else RoomRole.MEMBER)
+
+    def role_of(self, person: PersonId) -> RoomRole:
+        """Return the role of a person here; who created the room owns it."""
+        return self.membership(person).role
+
+    def know(self, membership: Membership) -> None:
+        """Remember something of a person."""
+        if membership.is_plain and membership.person != self.creator:
+            self.memberships.pop(membership.person, None)
+        else:
+            self.memberships[membership.person] = membership
+        self._review()
+
+    def set(self, settings: RoomSettings) -> None:
+        """Be otherwise from here on."""
+        self.settings = settings
+        self._review()
+
+    def _review(self) -> None:
+        settings = self.settings
+        muted = any(membership.muted for membership in self.memberships.values())
+        self.guarded = muted or settings.moderated or settings.read_only or bool(settings.slow)
 
 
 @dataclass(slots=True, eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import islice
 from sys import getsizeof
 
-from tcpchat.core.entries import Entry, RoomId
+from tcpchat.core.entries import Entry, RoomId, Seq, redacted
 from tcpchat.core.limits import Limits
 
 # What an entry costs besides its text: the objects around it.
@@ -62,6 +62,18 @@ class Tails:
         if first < start or last > tail.entries[-1].seq:
             return None
         return list(islice(tail.entries, first - start, last - start + 1))
+
+    def redact(self, room: RoomId, seq: Seq) -> None:
+        """Remove the text of an entry, wherever it is kept."""
+        tail = self._tails.get(room)
+        if tail is None or not tail.entries[0].seq <= seq <= tail.entries[-1].seq:
+            return
+        place = seq - tail.entries[0].seq
+        entry = tail.entries[place]
+        tail.entries[place] = redacted(entry)
+        freed = _cost([entry]) - _cost([tail.entries[place]])
+        tail.size -= freed
+        self._size -= freed
 
     def forget(self, room: RoomId) -> None:
         """Drop the tail of a room that is gone."""

@@ -17,7 +17,7 @@ from tcpchat.core.entries import Entry
 from tcpchat.core.events import Notice
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Append, Change, ReadPage, Secretive, Supply
+from tcpchat.core.requests import Append, Change, Reading, Secretive, Supply
 from tcpchat.core.requests import Request as HubRequest
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
@@ -89,7 +89,7 @@ class Proofs(Protocol):
 class Pages(Protocol):
     """What reads pages of the log; `tcpchat.server.pages.PageReaders` is the real one."""
 
-    def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
+    def fetch(self, request: Reading, done: Callable[[Supply], None]) -> None:
         """Read a page, and give it to ``done``."""
 
 
@@ -287,7 +287,7 @@ class Connection:
             return
         if type(outcome) is Append:  # nearly all are
             self._commit(slot, outcome, len(outcome.draft.text))
-        elif isinstance(outcome, ReadPage):
+        elif isinstance(outcome, Reading):
             self._services.pages.fetch(outcome, slot.done)
         elif isinstance(outcome, Secretive):
             self._services.proofs.perform(outcome, self._peer.address, slot.done)

@@ -47,12 +47,15 @@ class ChatFactory(ServerFactory):
         """Return the protocol of a new connection."""
         return self.build(addr, self.security)
 
-    def build(self, addr: IAddress | None, security: Security) -> ChatProtocol:
-        """Return the protocol of a new connection on a port of its own security."""
+    def build(self, addr: IAddress | None, security: Security, operator: str = "") -> ChatProtocol:
+        """Return the protocol of a new connection on a port of its own security.
+
+        ``operator`` is the name of the system's user at the other end, if it may run the server.
+        """
         address = address_of(addr)
         trusted = self.connections.trusts(address)
         pace = None if trusted else Pace(self.services.clock.seconds, self.services.limits)
-        return ChatProtocol(self.services, self.connections, address, pace, security)
+        return ChatProtocol(self.services, self.connections, address, pace, security, operator)
 
 
 class SecureFactory(ServerFactory):

@@ -1,4 +1,4 @@
-"""Pages of the log, read by a few threads so that the reactor never waits for a disk."""
+"""Pages of the logs, read by a few threads so that the reactor never waits for a disk."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Page, ReadPage, Supply
+from tcpchat.core.requests import AuditPage, Page, ReadAudit, Reading, Supply
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.connections import ThreadConnections
+from tcpchat.store.order import read_audit
 from tcpchat.store.reading import read_page
 
 # Enough to keep one core busy while another read waits for the disk.
@@ -40,8 +41,8 @@ class PageReaders:
         for _ in range(_THREADS):
             self._threads.submit(self._begin, everyone)
 
-    def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
-        """Read a page; ``done`` is given a `Page` or a `ChatError` on the reactor's thread."""
+    def fetch(self, request: Reading, done: Callable[[Supply], None]) -> None:
+        """Read a page; ``done`` is given a `Page`, an `AuditPage` or a `ChatError` on the reactor's thread."""
         self._threads.submit(self._work, request, done)
 
     def stop(self) -> None:
@@ -56,11 +57,13 @@ class PageReaders:
         except DBAPIError as error:
             self._log.error("the database can't be read yet: {reason}", reason=str(error.orig))
 
-    def _work(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
+    def _work(self, request: Reading, done: Callable[[Supply], None]) -> None:
         self._reactor.callFromThread(done, self._read(request))
 
-    def _read(self, request: ReadPage) -> Page | ChatError:
+    def _read(self, request: Reading) -> Page | AuditPage | ChatError:
         try:
+            if isinstance(request, ReadAudit):
+                return self._connections.read(partial(read_audit, request=request))
             return self._connections.read(partial(read_page, request=request, page_bytes=self._limits.page_bytes))
         except DBAPIError as error:
             self._log.error("a page could not be read: {reason}", reason=str(error.orig))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from tcpchat.core.channel import PLAIN, Channel
+from tcpchat.core.channel import Channel
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.connection import Connection, Services
 from tcpchat.server.lines import LineSplitter
@@ -54,15 +55,17 @@ class ChatProtocol(LineSplitter):
         address: str,
         pace: Pace | None,
         security: Security = Security(),
+        operator: str = "",
     ) -> None:
         super().__init__()
+        self._operator = operator
         self.address = address
         self._services = services
         self._limits = services.limits
         self._roster = roster
         self._pace = pace
         self._security = security
-        self._channel: Channel = PLAIN
+        self._channel: Channel = Channel(address=address)
         self._layer: TlsLayer | None = None
         self._connection: Connection | None = None
         self._speaker: Speaker | None = None
@@ -182,7 +185,7 @@ class ChatProtocol(LineSplitter):
 
     def handshake_done(self, channel: Channel) -> None:
         """From here on it is as on a new connection, only secret."""
-        self._channel = channel
+        self._channel = replace(channel, address=self.address)
         self._speaker = None
         if not self._input_ended:
             self._silence = self._services.clock.callLater(self._limits.silence_seconds, self._greet_silent)
@@ -292,6 +295,7 @@ class ChatProtocol(LineSplitter):
             return
         self._connection = Connection(self._services, codec, self, self._outbox, self._pace)
         self._connection.session.channel = self._channel
+        self._connection.session.operator = self._operator
         self._connection.greet()
 
     # TLS.

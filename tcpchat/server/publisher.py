@@ -103,6 +103,12 @@ class _Desk:
                 return True
         return False
 
+    def drop(self, session: Session) -> None:
+        """Let ``session`` read nothing more, not even what is owed and pending."""
+        self.owed.pop(session, None)
+        self.ahead[session] = len(self.events)
+        self.remove(session)
+
     def catch_up(self, session: Session) -> None:
         """Let ``session`` read what is owed and pending now, before the others."""
         if session in self.owed:
@@ -199,9 +205,14 @@ class Publisher:
         desk = self._desks.get(room)
         if desk is not None:
             desk.remove(session)
-            if not desk.readers:
-                del self._desks[room]
-                self._forget(room)
+            self._tidy(room, desk)
+
+    def expel(self, room: RoomId, session: Session) -> None:
+        """Let the session read the room no more, and nothing of what is pending."""
+        desk = self._desks.get(room)
+        if desk is not None:
+            desk.drop(session)
+            self._tidy(room, desk)
 
     def close(self, room: RoomId) -> None:
         """Let everybody read what was published so far, and no more."""
@@ -302,6 +313,12 @@ class Publisher:
             self._flushed += self._following
             self._following = []
             self._schedule()
+
+    def _tidy(self, room: RoomId, desk: _Desk) -> None:
+        """Clear a desk away that nobody reads at."""
+        if not desk.readers:
+            del self._desks[room]
+            self._forget(room)
 
     def _forget(self, room: RoomId) -> bool:
         """Take the room off those with something pending; return whether it was one."""

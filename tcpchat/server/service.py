@@ -16,15 +16,19 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
+from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 
 import tcpchat
+from tcpchat.core.accounts import State
 from tcpchat.core.chat import Chat, Identity
 from tcpchat.core.entries import RoomId
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
+from tcpchat.core.ranks import hash_code
 from tcpchat.core.requests import CredentialsChanged, Result
+from tcpchat.core.roles import ServerRole
 from tcpchat.core.tails import Tails
 from tcpchat.errors import Code, StartError
 from tcpchat.server import descriptors
@@ -36,6 +40,7 @@ from tcpchat.server.endpoints import listen, place
 from tcpchat.server.factory import ChatFactory, SecureFactory
 from tcpchat.server.logs import begin_log
 from tcpchat.server.options import Options, Settings
+from tcpchat.server.ownercode import OwnerCode
 from tcpchat.server.pages import PageReaders
 from tcpchat.server.prover import Prover
 from tcpchat.server.publisher import Publisher
@@ -46,6 +51,7 @@ from tcpchat.server.tls import Security, TlsContext
 from tcpchat.store.accounts import load_accounts
 from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, reason, sqlite_url
 from tcpchat.store.log import LogWriter
+from tcpchat.store.order import load_order
 from tcpchat.store.reading import load_rooms
 
 __all__ = ["ChatService", "Options", "makeService", "make_service"]
@@ -76,6 +82,7 @@ class ChatService(Service):
         unfinished: Sequence[RoomId],
         capacity: int,
         reloader: Reloader,
+        unowned: Path | None,
     ) -> None:
         self.factory = factory
         self.ports = ports
@@ -88,6 +95,8 @@ class ChatService(Service):
         self._database = database
         self._unfinished = unfinished
         self._capacity = capacity
+        # Where the owner code is; None: there is an owner.
+        self._unowned = unowned
         self._counting = LoopingCall(self._tick)
         self._counting.clock = reactor
         # What twistd is to log with; None: as it likes.
@@ -112,6 +121,8 @@ class ChatService(Service):
             self._log.warn("{few}", few=few)
         self._log.info("the log is in {database}", database=self._database)
         self.reloader.start()
+        if self._unowned is not None:
+            self._log.info("this server has no owner: /claim with the code in {path} makes one", path=self._unowned)
         for port in self.ports:
             self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=place(port))
 
@@ -176,6 +187,7 @@ def make_service(
         engine = open_engine(url)
         prepare(engine)
         accounts = load_accounts(engine)
+        order = load_order(engine)
         records, unfinished = load_rooms(engine, epoch=_new_id() >> 10, now=_now())
     except OSError as error:
         raise StartError(f"can't open the database {url.database}: {error.strerror or error}") from None
@@ -183,11 +195,31 @@ def make_service(
         raise StartError(f"can't read the database {url.render_as_string()}: {reason(error)}") from None
 
     publisher = Publisher(reactor)
+    owner_code = OwnerCode(settings.data)
     identity = Identity("tcpchat", tcpchat.__version__, settings.motd)
-    chat = Chat(identity, limits, publisher, _now, _new_id, Tails(limits), settings.policy)
+    chat = Chat(
+        identity,
+        limits,
+        publisher,
+        _now,
+        _new_id,
+        Tails(limits),
+        settings.policy,
+        submit=lambda change: commits.submit(change, UNHEARD),
+        stop=partial(_stop_daemon, reactor),
+        owned=partial(_discard, reactor, owner_code),
+    )
+    if not any(account.role is ServerRole.OWNER and account.state is not State.DELETED for account in accounts):
+        try:
+            chat.server.owner_code = hash_code(owner_code.read())
+        except StartError as error:
+            if settings.database is None:
+                raise
+            Logger().warn("nobody can become the owner of this server: {why}", why=error)
     for account in accounts:
         chat.accounts.put(account)
     hub = Hub(chat, records)
+    hub.restore(order.memberships, order.bans, order.rules, order.state)
     writer = log or LogWriter(open_engine(url, writer=True))
 
     def commit(results: Sequence[Result]) -> None:
@@ -222,7 +254,10 @@ def make_service(
     )
     reloader = Reloader(contexts, reactor)
     where = url.render_as_string()
-    return ChatService(reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity, reloader)
+    unowned = owner_code.path if chat.server.owner_code else None
+    return ChatService(
+        reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity, reloader, unowned
+    )
 
 
 def makeService(options: Options) -> ChatService:
@@ -243,6 +278,17 @@ def makeService(options: Options) -> ChatService:
     gc.freeze()
     gc.set_threshold(_COLLECTOR_OBJECTS)
     return service
+
+
+def _stop_daemon(reactor: Any) -> None:
+    """End the daemon as SIGTERM does."""
+    reactor.callLater(0, reactor.stop)
+
+
+def _discard(reactor: Any, owner_code: OwnerCode) -> None:
+    """Remove the file with a code that was used."""
+    removing = deferToThreadPool(reactor, reactor.getThreadPool(), owner_code.discard)
+    removing.addErrback(lambda failure: Logger().failure("the file with the owner code could not be removed", failure))
 
 
 def _now() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -10,58 +10,10 @@ from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, insert,
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, is_free
 from tcpchat.core.entries import PersonId
-from tcpchat.core.requests import ChangeCredentials, CredentialsChanged, Noted, NoteUse, SaveAccount
+from tcpchat.core.requests import ChangeCredentials, NoteUse, SaveAccount
+from tcpchat.core.roles import ServerRole
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.schema import accounts, credentials
-
-AccountChange = SaveAccount | ChangeCredentials | NoteUse
-
-Removed = Sequence[CredentialId]
-"""What one `ChangeCredentials` removed, the oldest first."""
-
-
-class Unfit(Exception):
-    """The database refused the data of an account. Its own words are left out: they may quote what was to be kept."""
-
-
-def apply(connection: Connection, changes: Sequence[AccountChange]) -> list[Removed]:
-    """Make ``changes``, in order, in the caller's transaction; return what each `ChangeCredentials` removed.
-
-    Raises DBAPIError; or a `ChatError`: ``name-taken``, ``busy`` for an account that is stored otherwise than it was
-    ``before``, ``no-such-user`` for one that is deleted. After either the transaction is to be rolled back.
-    """
-    removed: list[Removed] = []
-    for change in changes:
-        if isinstance(change, SaveAccount):
-            _save(connection, change)
-        elif isinstance(change, ChangeCredentials):
-            removed.append(_change(connection, change))
-    # When everybody comes back at once there are many, and nothing before depends on them: they share a statement.
-    if uses := [{"used_one": change.credential, "at": change.at} for change in changes if isinstance(change, NoteUse)]:
-        noted = update(credentials).where(credentials.c.id == bindparam("used_one")).values(used=bindparam("at"))
-        connection.execute(noted, uses)
-    return removed
-
-
-def result(change: AccountChange, removed: Iterator[Removed]) -> Account | CredentialsChanged | Noted:
-    """Return what a committed ``change`` gave; ``removed`` is what `apply` returned, from the change's place on."""
-    match change:
-        case SaveAccount(account):
-            return account
-        case ChangeCredentials(account, add):
-            gone = tuple(next(removed))
-            return CredentialsChanged(account, gone, add if gone or not change.if_present else ())
-        case NoteUse():
-            return Noted()
-
-
-def refused(error: Exception) -> ChatError:
-    """Return what the author of a change is told that the database, or `apply`, refused for its data."""
-    if isinstance(error, ChatError):
-        return error.detached()
-    refusal = ChatError(Code.STORE_FAILED, "The server could not keep this, so nothing has changed.")
-    refusal.__cause__ = Unfit(f"the data of an account were refused ({type(getattr(error, 'orig', error)).__name__})")
-    return refusal
 
 
 def load_accounts(engine: Engine) -> list[Account]:
@@ -97,7 +49,12 @@ def find_token(connection: Connection, data: str) -> Credential | None:
     return None if row is None else _credential(row)
 
 
-def _save(connection: Connection, change: SaveAccount) -> None:
+def save(connection: Connection, change: SaveAccount) -> None:
+    """Store a new account or a changed one, in the caller's transaction.
+
+    Raises DBAPIError; or a `ChatError`: ``name-taken``, or ``busy`` for an account that is stored otherwise than it was
+    ``before``.
+    """
     account = change.account
     same = or_(accounts.c.id == account.id, accounts.c.key == account.key)
     found = [_account(row) for row in connection.execute(select(accounts).where(same))]
@@ -113,7 +70,11 @@ def _save(connection: Connection, change: SaveAccount) -> None:
                 name=account.name,
             )
         connection.execute(update(accounts).where(accounts.c.id == other.id).values(key=None))
-    row = msgspec.structs.asdict(account) | {"key": account.key or None, "state": int(account.state)}
+    row = msgspec.structs.asdict(account) | {
+        "key": account.key or None,
+        "state": int(account.state),
+        "role": int(account.role),
+    }
     if any(known.id == account.id for known in found):
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(row))
     else:
@@ -123,7 +84,11 @@ def _save(connection: Connection, change: SaveAccount) -> None:
         _add(connection, change.credentials)
 
 
-def _change(connection: Connection, change: ChangeCredentials) -> Removed:
+def change_credentials(connection: Connection, change: ChangeCredentials) -> Sequence[CredentialId]:
+    """Remove and add credentials, in the caller's transaction; return those removed, the oldest first.
+
+    Raises DBAPIError, or ``no-such-user`` for an account that is deleted.
+    """
     if change.add:
         state = connection.execute(select(accounts.c.state).where(accounts.c.id == change.account)).scalar()
         if state is None or state == State.DELETED:
@@ -145,6 +110,15 @@ def _change(connection: Connection, change: ChangeCredentials) -> Removed:
     return removed
 
 
+def note_uses(connection: Connection, changes: Sequence[NoteUse]) -> None:
+    """Note when credentials were used. When everybody comes back at once there are many: they share a statement.
+
+    Raises DBAPIError.
+    """
+    noted = update(credentials).where(credentials.c.id == bindparam("used_one")).values(used=bindparam("at"))
+    connection.execute(noted, [{"used_one": change.credential, "at": change.at} for change in changes])
+
+
 def _add(connection: Connection, added: Sequence[Credential]) -> None:
     if added:
         connection.execute(insert(credentials), [_credential_row(credential) for credential in added])
@@ -160,6 +134,7 @@ def _account(row: Row[Any]) -> Account:
         reason=row.reason,
         until=row.until,
         created=row.created,
+        role=ServerRole(row.role),
     )
 
 

@@ -17,9 +17,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from tcpchat.core.entries import Entry, Kind, RoomId, RoomRecord, Seq
 from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Result
 from tcpchat.errors import ChatError, Code
-from tcpchat.store.accounts import AccountChange, Removed, apply, refused, result
+from tcpchat.store.changes import Removed, RowChange, apply, refused, result
 from tcpchat.store.database import HeldElsewhere, hold, release
 from tcpchat.store.driver import DriverStatement, driver_cursor
+from tcpchat.store.order import forget_room
 from tcpchat.store.schema import batches, entries, rooms
 
 # Until several daemons share a log there is one node.
@@ -239,6 +240,7 @@ class LogWriter:
     def _delete(self, connection: Connection, change: DeleteRoom) -> None:
         gone = update(rooms).where(rooms.c.id == change.room)
         connection.execute(gone, {"key": None, "deleted": change.at})
+        forget_room(connection, change.room)
 
     def _connect(self) -> Connection:
         """Return the connection, opened and held when it is new. Raises DBAPIError or `HeldElsewhere`."""
@@ -289,7 +291,7 @@ def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 
 def _needs(
     changes: Sequence[Change],
-) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord], dict[RoomId, str], list[AccountChange]]:
+) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord], dict[RoomId, str], list[RowChange]]:
     """Return how many entries go to each room, the rooms that must be there, the topics and the accounts that change.
 
     Several changes may bring the same room; the last of several topics is it.
@@ -297,7 +299,7 @@ def _needs(
     appended: list[RoomId] = []
     wanted: dict[RoomId, RoomRecord] = {}
     topics: dict[RoomId, str] = {}
-    concerning: list[AccountChange] = []
+    concerning: list[RowChange] = []
     for change in changes:
         if type(change) is Append:
             appended.append(change.draft.room)
@@ -307,7 +309,7 @@ def _needs(
                 wanted[change.opens.id] = change.opens
         elif type(change) is CreateRoom:
             wanted[change.record.id] = change.record
-        elif isinstance(change, AccountChange):
+        elif isinstance(change, RowChange):
             concerning.append(change)
     return Counter(appended), wanted, topics, concerning
 
@@ -331,7 +333,7 @@ def _results(
             results.append(change.record)
         elif type(change) is DeleteRoom:
             results.append(Deleted(change.room, change.label))
-        elif isinstance(change, AccountChange):
+        elif isinstance(change, RowChange):
             results.append(result(change, removals))
     return results
 
@@ -346,7 +348,7 @@ def _refused(change: Change, error: Exception) -> ChatError:
     if isinstance(change, CreateRoom):
         name = change.record.name
         refusal = ChatError(Code.ROOM_EXISTS, f"There is a room called {name} already.", room=name)
-    elif isinstance(change, AccountChange):
+    elif isinstance(change, RowChange):
         return refused(error)
     else:
         refusal = ChatError(Code.STORE_FAILED, "The server could not keep this text, so nobody has seen it.")
@@ -355,7 +357,7 @@ def _refused(change: Change, error: Exception) -> ChatError:
 
 
 def _failed(change: Change, error: Exception) -> ChatError:
-    end = "so nothing has changed" if isinstance(change, AccountChange) else "so nobody has seen it"
+    end = "so nothing has changed" if isinstance(change, RowChange) else "so nobody has seen it"
     failure = ChatError(Code.STORE_FAILED, f"The server could not keep this just now, {end}. Please try again.")
     failure.__cause__ = error
     return failure

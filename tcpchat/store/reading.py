@@ -52,6 +52,7 @@ def load_rooms(engine: Engine, *, epoch: int, now: int) -> tuple[list[RoomRecord
                 topic=row.topic,
                 creator=PersonId(row.creator),
                 created=row.created,
+                settings=row.settings,
             )
             for row in connection.execute(public)
         ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, MetaData, SmallInteger, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, SmallInteger, String, Table, Text
 
 metadata = MetaData()
 
@@ -38,6 +38,8 @@ rooms = Table(
     Column("creator", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("deleted", BigInteger, nullable=True),
+    # RoomSettings as JSON.
+    Column("settings", long_text(), nullable=False),
     Index("rooms_key", "key", unique=True),
 )
 
@@ -79,6 +81,7 @@ accounts = Table(
     Column("reason", long_text(), nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("created", BigInteger, nullable=False),
+    Column("role", SmallInteger, nullable=False),
     Index("accounts_key", "key", unique=True),
 )
 
@@ -98,4 +101,65 @@ credentials = Table(
     Column("used", BigInteger, nullable=True),
     Index("credentials_account", "account"),
     Index("credentials_token", "token", unique=True),
+)
+
+# What is known of a person in a room that isn't so of everybody.
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("person", BigInteger, primary_key=True, autoincrement=False),
+    Column("role", SmallInteger, nullable=False),
+    Column("muted", BigInteger, nullable=False),
+    Column("invited", Boolean, nullable=False),
+)
+
+# Who may not come in; room 0 is the whole server.
+bans = Table(
+    "bans",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("room", BigInteger, nullable=False),
+    Column("subject", SmallInteger, nullable=False),
+    Column("data", exact(100), nullable=False),
+    Column("name", exact(100), nullable=False),
+    Column("reason", long_text(), nullable=False),
+    Column("by", exact(64), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Index("bans_room", "room"),
+)
+
+# Names that admins keep from people.
+name_rules = Table(
+    "name_rules",
+    metadata,
+    Column("key", exact(64), primary_key=True),
+    Column("name", exact(64), nullable=False),
+    Column("rule", exact(16), nullable=False),
+)
+
+# What the whole server remembers: the message of the day, an emergency.
+server_state = Table(
+    "server_state",
+    metadata,
+    Column("name", exact(32), primary_key=True),
+    Column("value", long_text(), nullable=False),
+)
+
+# Who did what to whom, in the order in which it was done.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", BigInteger, nullable=False),
+    Column("by", exact(128), nullable=False),
+    Column("act", exact(32), nullable=False),
+    Column("subject", long_text(), nullable=False),
+    Column("reason", long_text(), nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("room", BigInteger, nullable=False),
+    Column("room_name", exact(64), nullable=False),
+    Index("audit_room", "room", "id"),
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tcpchat.core.acts import ReadActs, SetRoom
 from tcpchat.core.answers import Answer, Completions
 from tcpchat.core.commands import (
     Arrive,
@@ -31,10 +32,12 @@ from tcpchat.errors import ChatError, Code
 from tcpchat.wire.completion import complete, is_begun
 from tcpchat.wire.dialog import Dialog, new_password
 from tcpchat.wire.local import (
+    AskAudit,
     AskKeys,
     AskLogin,
     AskPassword,
     AskRegister,
+    AskRoom,
     AskTokens,
     AskUnregister,
     Color,
@@ -52,6 +55,10 @@ _MARKS = " /\\.:!-"
 _SLIP_WORDS = 4
 _SECRETIVE = ("login", "register", "password", "unregister")
 
+_KEY_CHARACTERS = 128
+_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+_TIME = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
+_CHOICE = re.compile("Invalid enum value")
 _NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 
 
@@ -104,6 +111,10 @@ def _keep_local(command: Command) -> Command | Answer | Adjust:
             return Dialog((f"{_DELETING} Your password:",), lambda given: Unregister(given[0]))
         case AskTokens() | AskKeys():
             return _credentials(command)
+        case AskRoom(setting, value):
+            return _room(setting.lower(), value)
+        case AskAudit(room, limit, before):
+            return ReadActs({"here": HERE, "all": ""}.get(room.lower(), room), before, limit)
     return command
 
 
@@ -134,6 +145,32 @@ def _credentials(command: AskTokens | AskKeys) -> Command:
     raise ChatError(Code.BAD_FIELD, f"To see them, type {word}; else {word} {verbs}", field="action")
 
 
+def _room(setting: str, value: str) -> SetRoom:
+    """Return the command that changes one setting of the current room, or asks for all."""
+    if not setting:
+        return SetRoom(HERE)
+    field = setting.replace("-", "_")
+    word = value.lower()
+    match field:
+        case "public" | "listed" if not word:
+            return SetRoom(HERE, unlisted=False)
+        case "unlisted" | "invite_only" | "moderated" | "read_only" if word in ("", "on", "off"):
+            return msgspec.convert({"room": HERE, field: word != "off"}, SetRoom)
+        case "slow" | "limit" if word == "off" or _NUMBER.fullmatch(word):
+            try:
+                return msgspec.convert({"room": HERE, field: 0 if word == "off" else int(word)}, SetRoom)
+            except msgspec.ValidationError:
+                raise ChatError(Code.BAD_FIELD, "That number is too large.", field=field) from None
+        case "key" if value and len(value) <= _KEY_CHARACTERS:
+            return SetRoom(HERE, key="" if word == "off" else value)
+    usage = {
+        "slow": "/room slow SECONDS, or /room slow off",
+        "limit": "/room limit PEOPLE, or /room limit off",
+        "key": f"/room key WORD (of {_KEY_CHARACTERS} characters at most), or /room key off",
+    }.get(field, "/room unlisted, invite-only, moderated or read-only, each with on or off; or slow, limit or key")
+    raise ChatError(Code.BAD_FIELD, f"A room can't be set so: type {usage}.", field=field)
+
+
 def _is_slip(line: str) -> bool:
     """Return whether a line of speech looks like a command with a password that was mistyped."""
     words = line.lstrip(_MARKS).split()
@@ -158,6 +195,13 @@ def _build(row: Row, word: str, rest: str) -> Command:
         else:
             value, _, rest = rest.partition(" ")
             rest = rest.strip()
+        if parameter.time:
+            time = _TIME.fullmatch(value.lower())
+            if time is None:
+                rest = f"{value} {rest}".strip()
+            else:
+                fields[parameter.field] = int(time[1]) * _UNITS[time[2]]
+            continue
         if not value:
             if parameter.optional:
                 continue
@@ -173,8 +217,10 @@ def _build(row: Row, word: str, rest: str) -> Command:
         raise _misused(row, f"There is too much after {word}", usage, "")
     try:
         return msgspec.convert(fields, row.command)
-    except msgspec.ValidationError:
-        raise _misused(row, "That number is too large", usage, "") from None
+    except msgspec.ValidationError as error:
+        wanted = _CHOICE.search(str(error))
+        complaint = "That word is none of those it can be" if wanted else "That number is too large"
+        raise _misused(row, complaint, usage, "") from None
 
 
 def _misused(row: Row, complaint: str, usage: str, field: str) -> ChatError:

@@ -62,3 +62,18 @@ class AskKeys(LocalCommand, frozen=True):
 
     action: str = ""
     argument: str = ""
+
+
+class AskRoom(LocalCommand, frozen=True):
+    """Tell how the room is, or change one ``setting``."""
+
+    setting: str = ""
+    value: str = ""
+
+
+class AskAudit(LocalCommand, frozen=True):
+    """Read what moderators did in a room (``here``, or its name), or ``all`` that was done."""
+
+    room: str = "here"
+    limit: int = 20
+    before: int | None = None

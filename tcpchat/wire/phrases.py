@@ -54,18 +54,23 @@ from tcpchat.core.events import (
     AwayChanged,
     Crowd,
     Event,
+    Invited,
     MemberJoined,
     MemberLeft,
     Message,
+    Moderated,
     Notice,
+    PutOut,
     QuarterBegun,
     Refocused,
     Renamed,
     RoomDeleted,
+    ServerEvent,
     TopicChanged,
     User,
 )
 from tcpchat.errors import ChatError, Code
+from tcpchat.wire.order_phrases import phrase_deed, phrase_order, phrase_put_out, phrase_server_event
 from tcpchat.wire.table import GROUPS, TABLE, WORDS, nearest
 from tcpchat.wire.view import Spoken, View
 
@@ -75,6 +80,8 @@ _NAMES_SHOWN = 30
 # Of those who came and went together.
 _MOVES_SHOWN = 5
 _WORD_CHARACTERS = 32
+# What most people never need: the help only says that it is there.
+_FOR_FEW = ("Moderation", "Administration")
 _LOGGING = "What is said here is logged, and shown to those who come later."
 _ENTER = "Type /join lobby to enter one, or /rooms to see them."
 
@@ -105,11 +112,12 @@ def help_lines(topic: str) -> list[str]:
     if topic:
         return [no_command(topic[:_WORD_CHARACTERS], nearest(f"/{topic.lower()}"))]
     lines = ["What you type is said in the room you are in. Commands begin with a slash."]
-    for group in GROUPS:
+    for group in (group for group in GROUPS if group not in _FOR_FEW):
         words = [row.words[0] for row in TABLE if row.words and row.group == group]
         lines.append(f"{group}: {_series(words)}.")
     return [
         *lines,
+        "To keep order in a room, type /help moderation; to run the server, /help administration.",
         "For what they do, type /help and one of these words, as in /help join or /help rooms.",
         "To say something that begins with a slash, type the slash twice. A Tab and Enter after the beginning of a "
         "command show how it may go on.",
@@ -142,7 +150,7 @@ def phrase_events(events: Iterable[Event], view: View, *, current: bool) -> list
     lines: list[str] = []
     moves: list[MemberJoined | MemberLeft] = []
     for event in events:
-        if type(event) is MemberJoined or type(event) is MemberLeft:
+        if type(event) is MemberJoined or (type(event) is MemberLeft and not event.by):
             moves.append(event)
             continue
         if moves:
@@ -178,6 +186,8 @@ def _phrase(event: Event, view: View, *, current: bool) -> str:
     match event:
         case Message():
             return _speech(event, view, current=current)
+        case MemberLeft(room, user, by, reason):
+            return f"{by} put {user.name} out of {room}" + (f": {reason}" if reason else ".")
         case Crowd(room, joined, left, people):
             moves = [f"{_count(joined, 'person', 'people')} joined" if joined else "", f"{left} left" if left else ""]
             return f"In {room} {' and '.join(filter(None, moves))}; {people} are there."
@@ -195,11 +205,22 @@ def _phrase(event: Event, view: View, *, current: bool) -> str:
             return f"It is {view.day(at)}."
         case Notice(text):
             return text
+        case Moderated(room, _, _, name, deed):
+            # Who is kicked has just been seen to go.
+            return "" if deed.act == "kick" else phrase_deed(name, deed, room, view)
+        case PutOut():
+            return phrase_put_out(event, view)
+        case Invited(room, by):
+            return f"{by} invited you to {room}. Type /join {room} to enter it."
+        case ServerEvent():
+            return phrase_server_event(event)
     return ""
 
 
 def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[str]:
     """Return the answer to what was ``asked`` as lines for the person called ``me``."""
+    if (order := phrase_order(asked, answer, view)) is not None:
+        return order
     match answer:
         case Words(lines):
             return list(lines)
@@ -213,7 +234,11 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
         case LeftRoom(room, _, current):
             return [f"You left {room}. {_focus(current)}"]
         case MemberList(room, users):
-            return [f"{_people(users)} in {room}: {_listed(users)}." if users else f"Nobody is in {room}."]
+            return [
+                f"{_people(users)} in {room}: {_named(list(map(_with_role, users)))}."
+                if users
+                else f"Nobody is in {room}."
+            ]
         case UserList(users):
             return [f"{_people(users)} here: {_listed(users)}."]
         case RoomList(rooms):
@@ -287,6 +312,9 @@ def _log(entries: list[Message], view: View, *, older: bool) -> list[str]:
 
 
 def _room(room: RoomSummary) -> str:
+    if room.closed:
+        why = {"invite-only": "for the invited only", "key": "it has a key", "banned": "you are banned from it"}
+        return f"Room {room.room}: {why.get(room.closed, room.closed)}."
     company, log = _count(room.members, "person", "people"), _count(room.head, "entry", "entries")
     return f"Room {room.room}: {company}, {log}." + (f" The topic is: {room.topic}" if room.topic else "")
 
@@ -315,6 +343,8 @@ def _profile(answer: Profile, view: View) -> str:
     rooms = f"in {_named(answer.rooms)}" if answer.rooms else "in no room"
     away = f" Away: {answer.away}" if answer.away else ""
     kind = "registered" if answer.registered else "a guest"
+    if answer.role:
+        kind = f"an {answer.role} of this server"
     return f"{answer.user.name} is {kind}, here since {since}, {rooms}.{away}"
 
 
@@ -338,6 +368,10 @@ def _speech(message: Message, view: View, *, current: bool, suffix: str = "") ->
         line = f"{name} to {hearer}: {text}"
     elif message.kind == "topic":
         line = _topic(name, message.room, text)
+    elif message.deed:
+        line = phrase_deed(name, message.deed, "" if current else message.room, view)
+    elif message.kind == "removed":
+        line = f"What {name} said here was removed."
     elif message.kind == "action":
         line = f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
     else:
@@ -356,6 +390,12 @@ def _people(users: list[User]) -> str:
 
 def _listed(users: list[User], count: int | None = None) -> str:
     return _named([f"{user.name} (away)" if user.away else user.name for user in users], count)
+
+
+def _with_role(user: User) -> str:
+    """Return somebody's name with what one should know in a list of a room's people."""
+    marks = [mark for mark in (user.role, "away" if user.away else "") if mark]
+    return f"{user.name} ({', '.join(marks)})" if marks else user.name
 
 
 def _named(names: list[str], count: int | None = None, shown: int = _NAMES_SHOWN) -> str:

@@ -34,6 +34,7 @@ from tcpchat.core.requests import (
     Deleted,
     DeleteRoom,
     Page,
+    Reading,
     ReadPage,
     Result,
     Secretive,
@@ -41,7 +42,7 @@ from tcpchat.core.requests import (
 )
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.commits import GroupCommit, Waiter
+from tcpchat.server.commits import UNHEARD, GroupCommit, Waiter
 from tcpchat.server.connection import Services
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.publisher import Publisher
@@ -181,7 +182,17 @@ class BusyHouse:
         self._publisher = Publisher(self._clock, turn_writes=2)
         ids = itertools.count(1 << 40, 1 << 20)
         identity = Identity("tcpchat", "0.0.1")
-        chat = Chat(identity, _LIMITS, self._publisher, self._now, partial(next, ids), Tails(_LIMITS))
+        chat = Chat(
+            identity,
+            _LIMITS,
+            self._publisher,
+            self._now,
+            partial(next, ids),
+            Tails(_LIMITS),
+            submit=lambda change: self._commits.submit(change, UNHEARD),
+            stop=lambda: None,
+            owned=lambda: None,
+        )
         self.hub = Hub(chat, [lobby_record("lobby", 7, 0)])
         self._commits = GroupCommit(
             self.disk,
@@ -218,7 +229,8 @@ class BusyHouse:
     def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
         raise AssertionError("nobody has an account here")
 
-    def fetch(self, request: ReadPage, done: Callable[[Supply], None]) -> None:
+    def fetch(self, request: Reading, done: Callable[[Supply], None]) -> None:
+        assert isinstance(request, ReadPage)
         self._asked.append((request, done))
 
     def turn(self) -> None:

@@ -65,7 +65,9 @@ def _description(connection: Connection, table: str) -> list[str]:
         return [str(row) for row in found]
     if connection.dialect.name == "sqlite":
         statement = text("SELECT sql FROM sqlite_master WHERE tbl_name = :name AND sql IS NOT NULL ORDER BY name")
-        return [re.sub(r"\s+", " ", line) for line in connection.execute(statement, {"name": table}).scalars()]
+        lines = connection.execute(statement, {"name": table}).scalars()
+        # A table that a migration has made anew has its name in quotes.
+        return [re.sub(r"\s+", " ", line).replace(f'TABLE "{table}"', f"TABLE {table}") for line in lines]
     return str(connection.execute(text(f"SHOW CREATE TABLE {table}")).one()[1]).splitlines()
 
 

@@ -30,7 +30,7 @@ def test_a_tab_at_the_end_of_a_command_asks(line: str, begun: bool) -> None:
 
 
 def test_the_table_says_what_may_come_where() -> None:
-    assert complete("/I\t") == ["/ignore", "/ignored"]
+    assert complete("/IG\t") == ["/ignore", "/ignored"]
     assert complete(":l\t\t") == [":lr", ":lrs", ":lru"]
     assert complete("/join \t") == Complete("room", "")
     assert complete("/join  te\t") == Complete("room", "te")
@@ -50,7 +50,7 @@ def test_a_person_is_told_how_a_line_may_go_on() -> None:
     script = Script(house, "bob")
     script.ask("create", room="Nook")
     for line, told in {
-        "/wh\t": "It could be: /who, /whois.",
+        "/wh\t": "It could be: /who, /whois, /why.",
         "/whois N\t": "It could be: Nick, nina.",
         "/msg \t": "It could be: bob, Nick and more.",
         "/join nO\t": "It could be: Nook.",
@@ -73,4 +73,4 @@ def test_the_line_client_does_the_same() -> None:
     guest.take()
     guest.type("/wh\t", "/whois t\t")
     guest.pump(house)
-    assert guest.take() == ["It could be: /who, /whois.", "It could be: tina."]
+    assert guest.take() == ["It could be: /who, /whois, /why.", "It could be: tina."]

@@ -98,9 +98,9 @@ def test_a_line_is_a_command_or_speech(codec: TextCodec, line: str, command: Com
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("/join", "ROOM is missing: type /join ROOM, for example /join tea"),
+        ("/join", "ROOM is missing: type /join ROOM [KEY], for example /join tea"),
         (":pm bob", "TEXT is missing: type :pm USER TEXT"),
-        ("/join tea now", "There is too much after /join: type /join ROOM, for example /join tea"),
+        ("/join tea its key", "There is too much after /join: type /join ROOM [KEY], for example /join tea"),
         ("/history x", "COUNT is a number, 1 or more: type /history [COUNT] [NUMBER], for example /history 50"),
         (
             "/history 20 99999999999999999",
@@ -146,12 +146,14 @@ def test_bytes_that_are_not_utf8_are_refused_in_a_sentence(codec: TextCodec) -> 
 
 
 def test_help_knows_every_command(codec: TextCodec) -> None:
-    lines = codec.reply(Request(understand(codec, "/help")), understand(codec, "/help")).decode()
+    lines = " ".join(
+        line for topic in ("", " moderation", " administration") for line in understand(codec, f"/help{topic}").lines
+    )
     for row in TABLE:
         for word in row.words[:1]:
             assert word in lines
     assert understand(codec, "/help join").lines == (
-        "/join ROOM: Enter a room; it is created when absent. Also: :jr.",
+        "/join ROOM [KEY]: Enter a room, with its key if it has one; it is created when absent. Also: :jr.",
         "For example: /join tea",
     )
     assert understand(codec, "/help :pm").lines[0] == "/msg USER TEXT: Say something to one person only. Also: :pm."

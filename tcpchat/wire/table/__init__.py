@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from tcpchat.wire.table import account, connection, oneself, people, rooms, talking
+from tcpchat.wire.table import account, administration, connection, moderation, oneself, people, rooms, talking
 from tcpchat.wire.table.row import Row
 
-_PARTS = (talking, rooms, people, oneself, account, connection)
+_PARTS = (talking, rooms, people, oneself, account, moderation, administration, connection)
 
 GROUPS = tuple(part.GROUP for part in _PARTS)
 """What commands are for, in the order of the help."""
@@ -32,8 +32,9 @@ def nearest(word: str) -> str | None:
 
 # What these are called in other chats.
 _ELSEWHERE = {
-    "/?": "/help", "/back": "/away", "/bye": "/quit", "/exit": "/quit", "/list": "/rooms", "/names": "/who",
-    "/part": "/leave", "/query": "/msg", "/t": "/msg", "/tell": "/msg", "/w": "/msg", "/whisper": "/msg",
+    "/?": "/help", "/back": "/away", "/bye": "/quit", "/deop": "/unmoderator", "/exit": "/quit", "/list": "/rooms",
+    "/mode": "/room", "/op": "/moderator", "/part": "/leave", "/query": "/msg", "/t": "/msg", "/tell": "/msg",
+    "/w": "/msg", "/whisper": "/msg",
 }  # fmt: skip
 
 # What is compared takes time that grows with its length.

@@ -23,7 +23,7 @@ ROWS = (
         "Tell who somebody is, and in which rooms.",
         op="whois",
         data="user",
-        reply="user, rooms, since, away?, registered",
+        reply="user, rooms, since, away?, registered, role?",
         words=("/whois",),
         parameters=(USER,),
         example="/whois nina",

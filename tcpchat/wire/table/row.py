@@ -23,6 +23,8 @@ class Parameter:
     rest: bool = False
     number: bool = False
     optional: bool = False
+    # A time such as 30m, in seconds; what is none is left for the next parameter.
+    time: bool = False
 
     @property
     def usage(self) -> str:
@@ -63,3 +65,5 @@ ROOM = Parameter("ROOM", "room")
 THIS_ROOM = Parameter("ROOM", "room", default=HERE)
 TEXT = Parameter("TEXT", "text", rest=True)
 USER = Parameter("USER", "user")
+TIME = Parameter("TIME", "seconds", optional=True, time=True)
+REASON = Parameter("REASON", "reason", default="", rest=True)

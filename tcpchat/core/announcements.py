@@ -1,0 +1,61 @@
+"""What happens on the server, told to those who watch it, and to those whom it concerns."""
+
+from __future__ import annotations
+
+from msgspec import UNSET
+
+from tcpchat.core import acts
+from tcpchat.core.answers import Watched
+from tcpchat.core.chat import Chat
+from tcpchat.core.events import ServerEvent
+from tcpchat.core.permissions import check
+from tcpchat.core.requests import Supply
+from tcpchat.core.roles import Act
+from tcpchat.core.state import Person, Session
+
+EVENTS = ("duplicate-session", "login", "logout", "registration", "role-change", "room-created", "room-deleted")
+
+
+def subscribe(chat: Chat, session: Session, command: acts.Subscribe, supply: Supply | None) -> Watched:
+    """Be told of what happens on the server, until one logs out."""
+    check(chat, session, Act.SUBSCRIBE)
+    session.watching |= set(EVENTS) if command.event == "all" else {command.event}
+    chat.watchers[session] = None
+    return Watched(sorted(session.watching))
+
+
+def unsubscribe(chat: Chat, session: Session, command: acts.Unsubscribe, supply: Supply | None) -> Watched:
+    """Be told of it no more."""
+    session.watching -= set(EVENTS) if command.event == "all" else {command.event}
+    if not session.watching:
+        chat.watchers.pop(session, None)
+    return Watched(sorted(session.watching))
+
+
+def announce(
+    chat: Chat,
+    event: str,
+    *,
+    user: str = "",
+    room: str = "",
+    role: str = "",
+    by: str = "",
+    person: Person | None = None,
+    besides: Session | None = None,
+) -> None:
+    """Tell those who watch ``event``, and every session of ``person``, but not ``besides``."""
+    if chat.closing or not (chat.watchers or person):
+        return
+    told = dict.fromkeys([one for one in chat.watchers if event in one.watching])
+    if person is not None:
+        told |= person.sessions
+    told.pop(besides, None)  # type: ignore[arg-type]  # None is nobody's session
+    happened = ServerEvent(event, chat.now(), user or UNSET, room or UNSET, role or UNSET, by or UNSET)
+    for session in told:
+        chat.audience.send(session, happened)
+
+
+def forget(chat: Chat, session: Session) -> None:
+    """Tell a session no more."""
+    session.watching.clear()
+    chat.watchers.pop(session, None)

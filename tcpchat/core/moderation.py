@@ -1,0 +1,261 @@
+"""What moderators do in a room. It acts at once, and is recorded after: in the room's log and in the audit log."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+
+import msgspec
+from msgspec import UNSET
+
+from tcpchat.core import acts
+from tcpchat.core.actors import Target, actor, check_reason, find_target, record, until
+from tcpchat.core.answers import BanList, BanSummary, Done
+from tcpchat.core.bans import SERVER, Ban, BanId, Subject, parse_network
+from tcpchat.core.chat import Chat
+from tcpchat.core.entries import Draft, Kind, RoomId
+from tcpchat.core.events import Deed, Invited, PutOut
+from tcpchat.core.membership import put_out
+from tcpchat.core.permissions import check, check_rank, may
+from tcpchat.core.requests import Append, Effect, Enact, Lifted, Supply
+from tcpchat.core.roles import Act, Membership, RoomRole
+from tcpchat.core.state import Room, Session
+from tcpchat.errors import ChatError, Code
+
+
+def kick(chat: Chat, session: Session, command: acts.Kick, supply: Supply | None) -> Done | Enact:
+    """Put somebody out of a room, who can come back after a moment."""
+    if supply is not None:
+        return done(supply)
+    room, target, reason = _meant(chat, session, Act.KICK, command.room, command.user, command.reason)
+    if target.person not in room.people:
+        raise ChatError(Code.NO_SUCH_USER, f"{target.name} is not in {room.label}.", user=target.name)
+    end = chat.now() + int(chat.limits.kick_seconds * 1000)
+    if chat.bans.find(room.id, target.id, target.name, "", chat.now()) is None:
+        for subject, data in target.subjects:  # too short to be stored
+            chat.bans.add(_ban(chat, session, room.id, subject, data, target.name, reason, end))
+    tell_room(chat, session, room, Deed("kick", target.name, reason or UNSET))
+    _empty(chat, session, room, [one for one in room.members if room.members[one] is target.person], "kick", reason)
+    return Enact(record(chat, session, "kick", target.name, room=room, reason=reason))
+
+
+def ban(chat: Chat, session: Session, command: acts.Ban, supply: Supply | None) -> Done | Enact:
+    """Keep somebody, or an address, out of a room."""
+    if supply is not None:
+        return done(supply)
+    if command.address:
+        room, reason = _room_for(chat, session, Act.BAN, command.room), check_reason(chat, command.reason)
+        check(chat, session, Act.SEE_SESSIONS)  # others can't know an address
+        name = parse_network(command.address)
+        subjects = [(Subject.ADDRESS, name)]
+        out = [one for one in room.members if is_from(one, name) and _is_below(chat, session, one, room)]
+    else:
+        room, target, reason = _meant(chat, session, Act.BAN, command.room, command.user, command.reason)
+        name, subjects = target.name, target.subjects
+        out = [one for one in room.members if room.members[one] is target.person]
+    end = until(chat, command.seconds, forever=0)
+    effects: tuple[Effect, ...] = add_bans(chat, session, room.id, subjects, name, reason, end)
+    if not command.address and not room.membership(target.id).is_plain:
+        effects += (_change(room, target, role=RoomRole.MEMBER, invited=False),)
+    public = UNSET if command.address else name
+    tell_room(chat, session, room, Deed("ban", public, reason or UNSET, end or UNSET))
+    _empty(chat, session, room, out, "ban", reason, end)
+    return Enact(record(chat, session, "ban", name, room=room, reason=reason, until=end), effects)
+
+
+def unban(chat: Chat, session: Session, command: acts.Unban, supply: Supply | None) -> Done | Enact:
+    """Let somebody, or an address, into the room again."""
+    if supply is not None:
+        return done(supply)
+    room = _room_for(chat, session, Act.BAN, command.room)
+    lifted = lift_bans(chat, room.id, command.user, command.address)
+    name = lifted[0].name
+    tell_room(chat, session, room, Deed("unban", UNSET if command.address else name))
+    effects = tuple(Lifted(one.id) for one in lifted)
+    return Enact(record(chat, session, "unban", name, room=room), effects)
+
+
+def bans(chat: Chat, session: Session, command: acts.ListBans, supply: Supply | None) -> BanList:
+    """List who is banned from a room, or from the server; addresses are for admins."""
+    room = chat.room(session, command.room) if command.room else None
+    check(chat, session, Act.BAN if room is not None else Act.SERVER_BAN, room)
+    shown = may(chat, session, Act.SEE_SESSIONS)
+    found = [
+        BanSummary(one.name, one.by, one.at, one.until or UNSET, one.reason or UNSET)
+        for one in chat.bans.of(room.id if room is not None else SERVER, chat.now())
+        if shown or one.subject is not Subject.ADDRESS
+    ]
+    # A guest is banned by id and by name: that is one ban for people.
+    return BanList(room.label if room is not None else UNSET, list({one.name: one for one in found}.values()))
+
+
+def mute(chat: Chat, session: Session, command: acts.Mute, supply: Supply | None) -> Done | Enact:
+    """Let somebody not speak in a room."""
+    if supply is not None:
+        return done(supply)
+    room, target, reason = _meant(chat, session, Act.MUTE, command.room, command.user, command.reason)
+    end = until(chat, command.seconds)
+    changed = _change(room, target, muted=end)
+    shown = end if end > 0 else UNSET
+    tell_room(chat, session, room, Deed("mute", target.name, reason or UNSET, shown))
+    return Enact(record(chat, session, "mute", target.name, room=room, reason=reason, until=end), (changed,))
+
+
+def unmute(chat: Chat, session: Session, command: acts.Unmute, supply: Supply | None) -> Done | Enact:
+    """Let somebody speak again."""
+    if supply is not None:
+        return done(supply)
+    room, target, _ = _meant(chat, session, Act.MUTE, command.room, command.user)
+    changed = _change(room, target, muted=0)
+    tell_room(chat, session, room, Deed("unmute", target.name))
+    return Enact(record(chat, session, "unmute", target.name, room=room), (changed,))
+
+
+def invite(chat: Chat, session: Session, command: acts.Invite, supply: Supply | None) -> Done | Enact:
+    """Let somebody into a room that is only for the invited, and tell them."""
+    if supply is not None:
+        return done(supply)
+    room = _room_for(chat, session, Act.INVITE, command.room)
+    target = find_target(chat, command.user)
+    changed = _change(room, target, invited=True)
+    for one in list(target.person.sessions) if target.person is not None else ():
+        chat.audience.send(one, Invited(room.label, actor(session)[1]))
+    tell_room(chat, session, room, Deed("invite", target.name))
+    return Enact(record(chat, session, "invite", target.name, room=room), (changed,))
+
+
+def uninvite(chat: Chat, session: Session, command: acts.Uninvite, supply: Supply | None) -> Done | Enact:
+    """Take an invitation back; who is in a room for the invited only is put out of it."""
+    if supply is not None:
+        return done(supply)
+    room, target, _ = _meant(chat, session, Act.INVITE, command.room, command.user)
+    changed = _change(room, target, invited=False)
+    tell_room(chat, session, room, Deed("uninvite", target.name))
+    if room.settings.invite_only and changed.role is RoomRole.MEMBER:
+        _empty(chat, session, room, [one for one in room.members if room.members[one] is target.person], "uninvite", "")
+    return Enact(record(chat, session, "uninvite", target.name, room=room), (changed,))
+
+
+def set_role(chat: Chat, session: Session, command: acts.SetRoomRole, supply: Supply | None) -> Done | Enact:
+    """Make somebody an owner, a moderator, one with a voice, or a plain member of a room."""
+    if supply is not None:
+        return done(supply)
+    role = RoomRole[command.role.upper()]
+    room = _room_for(chat, session, Act.GIVE_VOICE, command.room)
+    target = find_target(chat, command.user)
+    if role >= RoomRole.MODERATOR or room.role_of(target.id) >= RoomRole.MODERATOR:
+        check(chat, session, Act.PROMOTE, room)
+    check_rank(chat, session, target.id, target.name, room)
+    changed = _change(room, target, role=role)
+    tell_room(chat, session, room, Deed("role", target.name, role=role.word))
+    return Enact(record(chat, session, f"make {role.word}", target.name, room=room), (changed,))
+
+
+def add_bans(
+    chat: Chat,
+    session: Session,
+    room: RoomId,
+    subjects: list[tuple[Subject, str]],
+    name: str,
+    reason: str,
+    end: int,
+) -> tuple[Ban | Lifted, ...]:
+    """Put bans into force, and return what is to be stored; raise ``too-many-bans``."""
+    most = chat.limits.bans_per_room if room != SERVER else chat.limits.bans_of_server
+    if chat.bans.count(room) + len(subjects) > most:
+        raise ChatError(
+            Code.TOO_MANY_BANS, f"There are {most} bans, as many as there can be: lift one first.", max=most
+        )
+    effects: list[Ban | Lifted] = []
+    for subject, data in subjects:
+        added = _ban(chat, session, room, subject, data, name, reason, end)
+        replaced = chat.bans.add(added)
+        effects += [Lifted(replaced.id), added] if replaced is not None else [added]
+    return tuple(effects)
+
+
+def lift_bans(chat: Chat, room: RoomId, user: str, address: str) -> list[Ban]:
+    """Lift the bans of somebody, or of an address, and return them; raise ``no-such-ban``."""
+    if bool(user) == bool(address):
+        raise ChatError(Code.BAD_FIELD, "Give either a user or an address.", field="user")
+    network = parse_network(address) if address else ""
+    meant = user.strip().casefold()
+    found = [
+        one
+        for one in chat.bans.of(room, chat.now())
+        if (one.data == network if network else one.subject is not Subject.ADDRESS and one.name.casefold() == meant)
+    ]
+    if not found:
+        shown = (network or user)[:64]
+        raise ChatError(Code.NO_SUCH_BAN, f"There is no ban of {shown}. To see those there are, list them.", user=shown)
+    for one in found:
+        chat.bans.remove(one)
+    return found
+
+
+def tell_room(chat: Chat, session: Session, room: Room, deed: Deed) -> None:
+    """Have the room's log say what was done."""
+    ident, name = actor(session)
+    color = session.person.color if session.person is not None else None
+    text = msgspec.json.encode(deed).decode()
+    chat.submit(Append(Draft(room.id, chat.now(), ident, name, color, Kind.DEED, text)))
+
+
+def done(supply: Supply) -> Done:
+    """Return the good end of an act, or raise what kept it from being recorded."""
+    if isinstance(supply, ChatError):
+        raise supply
+    return Done()
+
+
+def is_from(session: Session, network: str) -> bool:
+    """Return whether the session's connection comes from ``network``."""
+    try:
+        place = ip_address(session.channel.address)
+    except ValueError:
+        return False
+    return (getattr(place, "ipv4_mapped", None) or place) in ip_network(network)
+
+
+def _room_for(chat: Chat, session: Session, act: Act, name: str) -> Room:
+    room = chat.room(session, name)
+    check(chat, session, act, room)
+    return room
+
+
+def _meant(
+    chat: Chat, session: Session, act: Act, room_name: str, user: str, reason: str = ""
+) -> tuple[Room, Target, str]:
+    """Return the room, the one who is meant and the reason, if ``session`` may do ``act`` there to them."""
+    room = _room_for(chat, session, act, room_name)
+    if not user:
+        raise ChatError(Code.BAD_FIELD, "The field user is missing.", field="user")
+    target = find_target(chat, user)
+    check_rank(chat, session, target.id, target.name, room)
+    return room, target, check_reason(chat, reason)
+
+
+def _is_below(chat: Chat, session: Session, other: Session, room: Room) -> bool:
+    try:
+        check_rank(chat, session, room.members[other].id, "", room)
+    except ChatError:
+        return False
+    return True
+
+
+def _ban(
+    chat: Chat, session: Session, room: RoomId, subject: Subject, data: str, name: str, reason: str, end: int
+) -> Ban:
+    return Ban(BanId(chat.new_id()), room, subject, data, name, reason, actor(session)[1], chat.now(), end)
+
+
+def _change(room: Room, target: Target, **fields: object) -> Membership:
+    changed: Membership = msgspec.structs.replace(room.membership(target.id), **fields)
+    room.know(changed)
+    return changed
+
+
+def _empty(chat: Chat, session: Session, room: Room, out: list[Session], act: str, reason: str, end: int = 0) -> None:
+    """Put sessions out of a room."""
+    event = PutOut(room.label, act, actor(session)[1], reason or UNSET, end or UNSET)
+    for one in out:
+        put_out(chat, one, room, event)

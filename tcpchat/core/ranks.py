@@ -1,0 +1,65 @@
+"""Who runs the server: claiming it, and giving roles to accounts."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from hmac import compare_digest
+
+import msgspec
+
+from tcpchat.core import acts
+from tcpchat.core.accounts import Account
+from tcpchat.core.actors import actor, find_target, record
+from tcpchat.core.announcements import announce
+from tcpchat.core.answers import Done
+from tcpchat.core.chat import Chat
+from tcpchat.core.permissions import check, check_rank
+from tcpchat.core.requests import Enact, SaveAccount, Supply
+from tcpchat.core.roles import Act, ServerRole
+from tcpchat.core.state import Session
+from tcpchat.errors import ChatError, Code
+
+
+def hash_code(code: str) -> str:
+    """Return what is kept of an owner code in memory: it has 128 random bits, so one hash is enough."""
+    return sha256(code.strip().encode()).hexdigest()
+
+
+def claim(chat: Chat, session: Session, command: acts.Claim, supply: Supply | None) -> Done | SaveAccount:
+    """Make the own account the owner of the server, with the code that is good once."""
+    if isinstance(supply, ChatError):
+        raise supply
+    person = chat.person(session)
+    if isinstance(supply, Account):
+        chat.server.owner_code = ""
+        chat.owned()
+        chat.submit(Enact(record(chat, session, "claim", person.name)))
+        announce(chat, "role-change", user=person.name, role=supply.role.word, person=person)
+        return Done()
+    account = chat.accounts.by_id(person.id)
+    if account is None:
+        raise ChatError(Code.ACCOUNT_NEEDED, "You are a guest: register first.")
+    if not compare_digest(hash_code(command.code), chat.server.owner_code or hash_code("")) or not command.code.strip():
+        raise ChatError(Code.BAD_CREDENTIALS, "That is not the owner code, or it was used already.")
+    return SaveAccount(msgspec.structs.replace(account, role=ServerRole.OWNER), before=account)
+
+
+def set_role(chat: Chat, session: Session, command: acts.SetRole, supply: Supply | None) -> Done | SaveAccount:
+    """Make an account an owner, an admin or a plain user of the server."""
+    if isinstance(supply, ChatError):
+        raise supply
+    if isinstance(supply, Account):
+        role = supply.role.word
+        chat.submit(Enact(record(chat, session, f"make {role}", supply.name)))
+        announce(
+            chat, "role-change", user=supply.name, role=role, by=actor(session)[1], person=chat.users.by_id(supply.id)
+        )
+        return Done()
+    check(chat, session, Act.CHANGE_ROLE)
+    target = find_target(chat, command.user)
+    check_rank(chat, session, target.id, target.name)
+    if target.account is None:
+        raise ChatError(Code.ACCOUNT_NEEDED, f"{target.name} is a guest: only accounts can have a role.")
+    return SaveAccount(
+        msgspec.structs.replace(target.account, role=ServerRole[command.role.upper()]), before=target.account
+    )

@@ -1,0 +1,34 @@
+"""Why something was refused: the rule, who made it, and what can be done."""
+
+from __future__ import annotations
+
+from tcpchat.core import acts
+from tcpchat.core.answers import Refusal
+from tcpchat.core.chat import Chat
+from tcpchat.core.requests import Supply
+from tcpchat.core.state import Session
+
+_ADVICE = {
+    "role": "Ask {needs}.",
+    "rank": "Only somebody who stands higher than both of you can do it.",
+    "banned": "It was done by {by}; who made the ban can lift it.",
+    "muted": "A moderator of the room can let you speak again.",
+    "moderated": "A moderator of the room can give you a voice.",
+    "read-only": "An owner of the room can open it for speech again.",
+    "slow": "Those with a voice in the room need not wait; a moderator can give you one.",
+    "invite-only": "A moderator of the room can invite you.",
+    "key": "Whoever is in the room may tell you its key; then join it with that.",
+    "limit": "Somebody has to leave first, or an owner of the room can raise the limit.",
+    "emergency": "The admins of this server have declared it, and will end it.",
+    "reserved": "An admin of this server can give you that name.",
+    "forbidden": "The admins of this server want nobody to be called so.",
+}
+
+
+def why(chat: Chat, session: Session, command: acts.Why, supply: Supply | None) -> Refusal:
+    """Tell which rule refused the session last, and what can be done about it."""
+    error = session.refusal
+    if error is None:
+        return Refusal()
+    rule = str(error.facts["rule"])
+    return Refusal(rule, error.text, _ADVICE[rule].format(**{"by": "", "needs": "", **error.facts}))

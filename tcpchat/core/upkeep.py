@@ -1,0 +1,120 @@
+"""How a room is kept: its settings, and what was said in it and is to be read no more."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import UNSET
+
+from tcpchat.core import acts
+from tcpchat.core.actors import check_reason, record
+from tcpchat.core.answers import Done, RoomState
+from tcpchat.core.chat import Chat
+from tcpchat.core.entries import Entry, Kind, Seq
+from tcpchat.core.events import Deed
+from tcpchat.core.moderation import tell_room
+from tcpchat.core.permissions import check, check_rank, check_read, may, may_read
+from tcpchat.core.requests import Effect, Enact, Page, ReadPage, Redaction, StoredSettings, Supply
+from tcpchat.core.roles import Act
+from tcpchat.core.settings import RoomSettings, decode, encode, hash_key
+from tcpchat.core.state import Room, Session
+from tcpchat.errors import ChatError, Code
+
+# Texts removed of late are kept from pages that were read before; a page is read within seconds.
+_REMOVED_KEPT = 1_000
+_REMOVABLE = (Kind.MESSAGE, Kind.ACTION)
+
+
+def set_room(chat: Chat, session: Session, command: acts.SetRoom, supply: Supply | None) -> RoomState | Enact:
+    """Change how a room is, which is so once committed; or tell it."""
+    if isinstance(supply, ChatError):
+        raise supply
+    room = chat.room(session, command.room)
+    wanted = _wanted(room, command)
+    if wanted is None and not may(chat, session, Act.SET_ROOM, room):
+        check_read(chat, session, room)
+    if isinstance(supply, Enact) or wanted is None:
+        return RoomState(room.label, room.settings.shown)
+    check(chat, session, Act.SET_ROOM, room)
+    shown = {name: value for name, value in wanted.shown.items() if value != room.settings.shown[name]}
+    if wanted.key != room.settings.key:
+        shown["key"] = bool(wanted.key)
+    if not shown:
+        return RoomState(room.label, room.settings.shown)
+    tell_room(chat, session, room, Deed("set", settings=shown))
+    words = ", ".join(f"{name} {str(value).lower()}" for name, value in shown.items())
+    return Enact(record(chat, session, "set", words, room=room), (StoredSettings(room.id, encode(wanted)),))
+
+
+def remove(chat: Chat, session: Session, command: acts.Remove, supply: Supply | None) -> Done | Enact | ReadPage:
+    """Remove the text of an entry: one's own, or with the right to it that of another."""
+    if isinstance(supply, Enact):
+        return Done()
+    room = chat.room(session, command.room)
+    entry = _entry(chat, session, room, Seq(command.seq), supply)
+    if isinstance(entry, ReadPage):
+        return entry
+    author = entry.draft.author
+    if session.person is None or author != session.person.id:
+        check(chat, session, Act.REMOVE, room)
+        check_rank(chat, session, author, entry.draft.name, room)
+    reason = check_reason(chat, command.reason)
+    tell_room(chat, session, room, Deed("remove", entry.draft.name, reason or UNSET, ref=entry.seq))
+    kept = record(chat, session, "remove", f"{room.label}:{entry.seq} of {entry.draft.name}", room=room, reason=reason)
+    return Enact(kept, (Redaction(room.id, entry.seq),))
+
+
+def enacted(chat: Chat, effects: tuple[Effect, ...]) -> None:
+    """Take what was committed into the state; all else has acted already."""
+    for effect in effects:
+        match effect:
+            case StoredSettings(room_id, settings):
+                room = chat.rooms.log(room_id)
+                if isinstance(room, Room):
+                    room.set(decode(settings))
+                    _keep_members(chat, room)
+            case Redaction(room_id, seq):
+                chat.tails.redact(room_id, seq)
+                chat.removed[room_id, seq] = None
+                while len(chat.removed) > _REMOVED_KEPT:
+                    del chat.removed[next(iter(chat.removed))]
+
+
+def _wanted(room: Room, command: acts.SetRoom) -> RoomSettings | None:
+    """Return the settings that are asked for; None if nothing is."""
+    fields = msgspec.structs.asdict(command)
+    del fields["room"]
+    fields = {name: value for name, value in fields.items() if value is not None}
+    if not fields:
+        return None
+    if fields.get("key"):
+        fields["key"] = hash_key(room.id, fields["key"])
+    return msgspec.structs.replace(room.settings, **fields)
+
+
+def _keep_members(chat: Chat, room: Room) -> None:
+    """Whoever is in a room when it becomes one for the invited is one of them; guests, while they are here."""
+    if not room.settings.invite_only:
+        return
+    invited: list[Effect] = []
+    for person in room.people:
+        membership = room.membership(person.id)
+        if not membership.invited:
+            membership = msgspec.structs.replace(membership, invited=True)
+            room.know(membership)
+            if person.registered:
+                invited.append(membership)
+    if invited:
+        chat.submit(Enact(None, tuple(invited)))
+
+
+def _entry(chat: Chat, session: Session, room: Room, seq: Seq, supply: Supply | None) -> Entry | ReadPage:
+    """Return the entry that is meant, or what reads it; raise ``no-such-entry``."""
+    if isinstance(supply, ChatError):
+        raise supply
+    known = range(1, room.head + 1) if session.operator else may_read(chat, session, room)
+    found = supply.entries if isinstance(supply, Page) else chat.tails.page(room.id, seq, seq)
+    if seq in known and found is None:
+        return ReadPage(room.id, seq, seq, newest=True)
+    if seq not in known or not found or found[0].draft.kind not in _REMOVABLE or (room.id, seq) in chat.removed:
+        raise ChatError(Code.NO_SUCH_ENTRY, f"{room.label}:{seq} is nothing that could be removed.", ref=seq)
+    return found[0]

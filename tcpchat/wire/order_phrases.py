@@ -1,0 +1,194 @@
+"""The program's words for what moderators and admins do, and for what they are answered."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, UnsetType
+
+from tcpchat.core import acts
+from tcpchat.core.answers import (
+    Acts,
+    Answer,
+    BanList,
+    Done,
+    EmergencyLevel,
+    Motd,
+    NameRules,
+    Refusal,
+    RoomState,
+    SessionList,
+    StopPlanned,
+    Watched,
+)
+from tcpchat.core.audit import AuditLine
+from tcpchat.core.events import Deed, PutOut, ServerEvent
+from tcpchat.wire.view import View
+
+_ON = {
+    "unlisted": "is not listed",
+    "invite_only": "is for the invited only",
+    "moderated": "is moderated: only those with a voice speak",
+    "read_only": "is read-only: only moderators speak",
+    "key": "has a key",
+}
+_OFF = {
+    "unlisted": "is listed",
+    "invite_only": "is for everybody, invited or not",
+    "moderated": "is not moderated",
+    "read_only": "is open for speech",
+    "key": "has no key",
+}
+
+
+def phrase_deed(name: str, deed: Deed, room: str, view: View) -> str:
+    """Return what a moderator did, as the room's log tells it; without the room's name if ``room`` is empty."""
+    where = room or "the room"
+    end = f" until {_moment(deed.until, view)}" if deed.until else ""
+    match deed.act:
+        case "kick":
+            line = f"{name} put {deed.user} out of {where}"
+        case "ban":
+            line = f"{name} banned {deed.user or 'an address'} from {where}{end}"
+        case "unban":
+            line = f"{name} lifted the ban of {deed.user or 'an address'} from {where}"
+        case "mute":
+            line = f"{name} muted {deed.user} in {where}{end}"
+        case "unmute":
+            line = f"{name} let {deed.user} speak again in {where}"
+        case "invite":
+            line = f"{name} invited {deed.user} to {where}"
+        case "uninvite":
+            line = f"{name} took the invitation of {deed.user} to {where} back"
+        case "role":
+            line = f"{name} made {deed.user} {_role(str(deed.role))} of {where}"
+        case "remove":
+            line = f"{name} removed what {deed.user} said under number {deed.ref}"
+        case "set":
+            line = f"{name} changed {where}: {_settings(deed.settings or {})}"
+        case other:
+            line = f"{name} did this in {where}: {other}"
+    return f"{line}: {deed.reason}" if deed.reason else f"{line}."
+
+
+def phrase_put_out(event: PutOut, view: View) -> str:
+    """Return what one is told who was put out of a room."""
+    end = f" until {_moment(event.until, view)}" if event.until else ""
+    words = {
+        "kick": f"{event.by} put you out of {event.room}",
+        "ban": f"{event.by} banned you from {event.room}{end}",
+        "uninvite": f"{event.by} took your invitation to {event.room} back",
+    }.get(event.act, f"{event.by} put you out of {event.room}")
+    return f"{words}: {event.reason}" if event.reason else f"{words}."
+
+
+def phrase_server_event(event: ServerEvent) -> str:
+    """Return what happened on the server."""
+    by = f", by {event.by}" if event.by else ""
+    return {
+        "login": f"({event.user} logged in.)",
+        "logout": f"({event.user} logged out.)",
+        "duplicate-session": f"({event.user} has logged in from another place, too.)",
+        "role-change": f"({event.user} is {_server_role(str(event.role))} of this server now{by}.)",
+        "registration": f"({event.user} has registered.)",
+        "room-created": f"(The room {event.room} was created.)",
+        "room-deleted": f"(The room {event.room} was deleted.)",
+    }.get(event.event, f"({event.event})")
+
+
+def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
+    """Return the answer to a moderator or an admin as lines; None if it is another kind of answer."""
+    match answer:
+        case RoomState(room, settings):
+            return [f"{room} {_settings(settings, whole=True)}."]
+        case BanList(room, bans):
+            where = room or "this server"
+            if not bans:
+                return [f"Nobody is banned from {where}."]
+            return [f"Banned from {where}:"] + [
+                f"{one.name}, by {one.by} on {view.day(one.at)}"
+                + (f", until {_moment(one.until, view)}" if one.until else "")
+                + (f": {one.reason}" if one.reason else ".")
+                for one in bans
+            ]
+        case Refusal(_, text, advice):
+            return [f"You were refused this: {text} {advice}"] if text else ["Nothing was refused to you by a rule."]
+        case Acts(lines, more):
+            if not lines:
+                return ["Nothing was done."]
+            older = [f"For what was done before, give the number {lines[-1].id}, too."] if more else []
+            return [_act(line, view) for line in reversed(lines)] + older
+        case SessionList(sessions):
+            return [
+                f"{one.name} from {one.address or 'this machine'}{' by TLS' if one.secure else ''}, since "
+                f"{_moment(one.since, view)}, in {', '.join(one.rooms) or 'no room'}."
+                for one in sessions
+            ] or ["Nobody is here."]
+        case NameRules(reserved, forbidden):
+            kinds = ((reserved, "Reserved"), (forbidden, "Forbidden"))
+            return [f"{word}: {', '.join(names) or 'no name'}." for names, word in kinds]
+        case Motd(text):
+            return text.splitlines() or ["There is no message of the day."]
+        case EmergencyLevel(level):
+            return ["There is no emergency." if level == "off" else f"The emergency is: {level}."]
+        case StopPlanned(at):
+            return [f"The server shuts down at {_moment(at, view)}."] if at else ["The server goes on."]
+        case Watched(events):
+            return [f"You are told of: {', '.join(events)}." if events else "You are told of nothing any more."]
+        case Done() if line := _done(asked):
+            return [line]
+    return None
+
+
+def _done(asked: object) -> str:
+    """Return what is said to whom an act was done; what the room itself is told needs no word."""
+    match asked:
+        case acts.Claim():
+            return "You are the owner of this server now."
+        case acts.SetRole(user, role):
+            return f"{user} is {_server_role(role)} of this server now."
+        case acts.Disconnect(user):
+            return f"{user} was disconnected."
+        case acts.ServerBan(user, address):
+            return f"{user or address} is banned from this server now."
+        case acts.ServerUnban(user, address):
+            return f"{user or address} may come to this server again."
+        case acts.Suspend(user):
+            return f"The account {user} is suspended now."
+        case acts.Unsuspend(user):
+            return f"The account {user} can be used again."
+    return ""
+
+
+def _settings(settings: dict[str, bool | int], *, whole: bool = False) -> str:
+    """Return settings in words; ``whole``: all of them, of which those that are off are left out."""
+    words: list[str] = []
+    for name, value in settings.items():
+        if name == "slow":
+            text = f"lets everybody speak once in {value} seconds" if value else "has no pause between messages"
+        elif name == "limit":
+            text = f"takes {value} people" if value else "takes as many people as come"
+        else:
+            text = (_ON if value else _OFF).get(name, name)
+        if value or not whole:
+            words.append(text)
+    return ", ".join(words) or "is open for everybody"
+
+
+def _act(line: AuditLine, view: View) -> str:
+    end = f" until {_moment(line.until, view)}" if line.until else ""
+    subject = f" {line.on}" if line.on else ""
+    where = f" in {line.room}" if line.room else ""
+    reason = f": {line.reason}" if line.reason else "."
+    return f"{line.id}, {_moment(line.at, view)}, {line.by}: {line.act}{subject}{where}{end}{reason}"
+
+
+def _role(role: str) -> str:
+    words = {"owner": "an owner", "moderator": "a moderator", "voice": "one with a voice", "member": "a plain member"}
+    return words.get(role, role)
+
+
+def _server_role(role: str) -> str:
+    return {"owner": "an owner", "admin": "an admin", "user": "a plain user"}.get(role, role)
+
+
+def _moment(at: int | UnsetType, view: View) -> str:
+    return "" if at is UNSET else f"{view.time(at)} {view.zone} on {view.day(at)}"
