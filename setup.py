@@ -27,7 +27,7 @@ setup(
     packages=[*find_packages(include=["tcpchat", "tcpchat.*"]), "twisted.plugins"],
     # Without this an editable install hides the plugin.
     package_dir={"": "."},
-    entry_points={"console_scripts": ["tcpchat = tcpchat.client.main:main"]},
+    entry_points={"console_scripts": ["tcpchat = tcpchat.client.main:main", "tcpchat-admin = tcpchat.admin.main:main"]},
     install_requires=[
         "Twisted[tls]>=26.10",
         "pyOpenSSL>=24.3",

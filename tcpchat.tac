@@ -1,7 +1,7 @@
 """Run with ``twistd -noy tcpchat.tac``: the same daemon as ``twistd -n tcpchat``, with its defaults.
 
-Settings come from the environment ($PORT, $STATE_DIRECTORY); further options can be put into the list below,
-as on the command line.
+Settings come from the environment (TCPCHAT_CONFIG names a file of them); further options can be put into the list
+below, as on the command line.
 """
 
 import os

@@ -67,7 +67,11 @@ def lacking(reason: str) -> NoReturn:
 
 def environment(**settings: str) -> dict[str, str]:
     """Return this process's environment with ``settings``, and without anything else that the daemon reads."""
-    own = {name: value for name, value in os.environ.items() if name not in ("PORT", "STATE_DIRECTORY")}
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PORT", "STATE_DIRECTORY") and not name.startswith("TCPCHAT_")
+    }
     return own | settings
 
 

@@ -13,6 +13,7 @@ from tcpchat.core.accounts import Account, State
 from tcpchat.core.channel import Channel
 from tcpchat.core.chat import Policy
 from tcpchat.core.commands import ChangePassword, Login, Register
+from tcpchat.core.confusables import skeleton
 from tcpchat.core.proofs import login_message
 from tcpchat.core.requests import SaveAccount
 from tcpchat.core.state import Session
@@ -218,6 +219,20 @@ def test_who_may_register_is_the_operator_s_choice(house: House) -> None:
     nina.ask("register", password=SECRET, code="sesame")
     house.chat.policy = Policy(guests=False)
     assert refusal(Script(house), "login", name="bob") is Code.ACCOUNT_NEEDED
+
+
+def test_a_forbidden_name_stays_with_who_has_it_and_nobody_takes_it(house: House) -> None:
+    boss = Script(house, "boss")
+    boss.ask("register", password=SECRET)
+    carl = Script(house, "carl")
+    house.chat.policy = Policy(forbidden=frozenset({skeleton("boss"), skeleton("carl")}))
+    assert boss.ask("ping") == carl.ask("ping") == {}
+    boss.ask("quit")
+    assert refusal(Script(house), "login", name="Carl") is Code.BAD_NAME
+    assert refusal(Script(house, "dora"), "nick", name="B0SS") is Code.BAD_NAME
+    assert refusal(Script(house, "emma"), "register", name="boss", password=SECRET) is Code.BAD_NAME
+    assert refusal(carl, "register", password=SECRET) is Code.BAD_NAME
+    assert Script(house).ask("login", name="boss", password=SECRET)["user"]["name"] == "boss"
 
 
 # Every way to prove who one is, and every state of an account.

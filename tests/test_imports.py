@@ -19,7 +19,9 @@ MAY_KNOW = {
     "wire": {"errors", "core"},
     "store": {"errors", "core"},
     "auth": {"errors", "core"},
-    "server": {"errors", "core", "wire", "store", "auth"},
+    "config": {"errors", "core"},
+    "server": {"errors", "core", "wire", "store", "auth", "config"},
+    "admin": {"errors", "core", "config", "server"},
     "client": {"errors", "core", "wire"},
     "__main__": {"client"},
 }
@@ -80,8 +82,15 @@ def test_the_rule_sees_what_is_forbidden() -> None:
 def test_only_the_service_puts_the_parts_together() -> None:
     composing = {"tcpchat.store.database", "tcpchat.server.datadir"}
     for path in FILES:
-        if room_of(path) in ("server", "wire", "core") and path.name not in ("service.py", "options.py"):
+        if room_of(path) in ("server", "wire", "core") and path.name not in ("service.py", "settings.py"):
             assert not composing & imports(path), path
+
+
+def test_the_operator_s_tool_knows_of_the_server_only_its_settings() -> None:
+    for path in FILES:
+        if room_of(path) == "admin":
+            known = {name for name in imports(path) if name.startswith("tcpchat.server")}
+            assert {".".join(name.split(".")[:3]) for name in known} <= {"tcpchat.server.settings"}, path
 
 
 def test_the_reactor_comes_in_as_an_argument() -> None:

@@ -16,6 +16,7 @@ from tcpchat.core.requests import NameRule, StoredState
 from tcpchat.core.roles import Act, Membership, ServerRole
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
+from tests.client.guest import Guest
 from tests.house import House, Script, Terminal
 
 SECRET = "correct horse"
@@ -656,6 +657,32 @@ def test_a_person_at_a_terminal_keeps_order(house: House) -> None:
     assert after(nina, "/unban bob") == ["nina lifted the ban of bob from tea."]
     assert after(nina, "/audit")[-1].endswith("nina: unban bob in tea.")
     assert after(nina, "/broadcast hello") == ["You may not speak to everybody: that is for an admin of this server."]
+
+
+def test_the_line_client_keeps_order_too(house: House, nina: Script, bob: Script) -> None:
+    tina = Guest(house.clock, "tina")
+    tina.connect(house)
+    tina.type("/join tea")
+    tina.pump(house)
+    tina.take()
+    nina.ask("room-role", room="tea", user="tina", role="moderator")
+    tina.type("/mute bob 10m", "/bans", "/room", "/audit", "/why", "/kick nina", "/why")
+    tina.pump(house)
+    told = tina.take()
+    assert told[:5] == [
+        "nina made tina a moderator of tea.",
+        "tina muted bob in tea until 22:23 UTC on Tuesday 14 November 2023.",
+        "Nobody is banned from tea.",
+        "tea is open for everybody.",
+        "1, 22:13 UTC on Tuesday 14 November 2023, nina: make moderator tina in tea.",
+    ]
+    assert told[-1].startswith("You were refused this: nina stands as high as you do in tea, or higher.")
+    nina.ask("kick", room="tea", user="tina")
+    tina.pump(house)
+    assert tina.take() == ["nina put you out of tea.", "You are speaking in lobby now."]
+    tina.type("hello")
+    tina.pump(house)
+    assert tina.take() == ["tina: hello"]
 
 
 def test_every_act_of_the_table_is_asked_for_somewhere() -> None:

@@ -16,7 +16,7 @@ from twisted.protocols.policies import TimeoutMixin
 from twisted.python.failure import Failure
 
 from tcpchat.client.trust import Untrusted
-from tcpchat.core import answers, commands, events
+from tcpchat.core import acts, answers, commands, events
 from tcpchat.core.answers import Answer
 from tcpchat.core.commands import Command
 from tcpchat.core.events import Event
@@ -66,7 +66,23 @@ ANSWERS: dict[type[Command], type[Answer]] = {
     commands.Certificates: answers.CredentialSummaries,
     commands.AskChallenge: answers.Challenge,
     commands.ListIgnored: answers.Ignored,
+    acts.ListBans: answers.BanList,
+    acts.SetRoom: answers.RoomState,
+    acts.Why: answers.Refusal,
+    acts.SetMotd: answers.Motd,
+    acts.Stop: answers.StopPlanned,
+    acts.CancelStop: answers.StopPlanned,
+    acts.RuleName: answers.NameRules,
+    acts.ListNames: answers.NameRules,
+    acts.SetEmergency: answers.EmergencyLevel,
+    acts.ListSessions: answers.SessionList,
+    acts.ReadActs: answers.Acts,
+    acts.Subscribe: answers.Watched,
+    acts.Unsubscribe: answers.Watched,
 }
+# All the others are answered with nothing but that they are done.
+_ACTS: list[type[Command]] = [acts.Claim, *acts.Governing.__subclasses__()]
+ANSWERS |= {act: answers.Done for act in _ACTS if act not in ANSWERS}
 _EVENTS: dict[str, type[Event]] = {
     event.op: event
     for event in (
@@ -80,6 +96,10 @@ _EVENTS: dict[str, type[Event]] = {
         events.TopicChanged,
         events.RoomCreated,
         events.RoomDeleted,
+        events.Moderated,
+        events.PutOut,
+        events.Invited,
+        events.ServerEvent,
         events.Notice,
     )
 }

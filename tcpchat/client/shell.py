@@ -18,7 +18,17 @@ from tcpchat.client.rooms import Rooms
 from tcpchat.core import commands
 from tcpchat.core.answers import Answer, Away, Completions, Goodbye, Ignored, JoinedRoom, LeftRoom, Named, Switched
 from tcpchat.core.commands import Arrive, Command, Login, Quit
-from tcpchat.core.events import Event, MemberJoined, MemberLeft, Message, Refocused, RoomDeleted, TopicChanged
+from tcpchat.core.events import (
+    Event,
+    MemberJoined,
+    MemberLeft,
+    Message,
+    Moderated,
+    PutOut,
+    Refocused,
+    RoomDeleted,
+    TopicChanged,
+)
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.dialog import GIVEN_UP, Dialog
@@ -153,17 +163,17 @@ class Shell:
         if place is not None and place.held is not None:
             place.held.append(event)
             return
-        if place is not None and isinstance(event, Message | TopicChanged):
+        if place is not None and isinstance(event, Message | TopicChanged | Moderated):
             if event.seq <= place.shown:
                 return
             place.shown = event.seq
         current = self._rooms.current
-        if isinstance(event, MemberJoined | MemberLeft):
+        if isinstance(event, MemberJoined) or (isinstance(event, MemberLeft) and not event.by):
             self._show_move(event)
         else:
             self._show_day(event)
             self._show(phrase_events([event], self._view, current=room == current))
-        if isinstance(event, RoomDeleted) and place is not None:
+        if isinstance(event, RoomDeleted | PutOut) and place is not None:
             self._rooms.leave(room)
             if self._rooms.current != current:
                 self._show_focus()
@@ -375,7 +385,7 @@ class Shell:
 
     def _show_day(self, event: Event) -> None:
         """Tell the day before what is said first on it."""
-        if isinstance(event, Message | TopicChanged):
+        if isinstance(event, Message | TopicChanged | Moderated):
             day = self._view.day(event.at)
             if self._day not in ("", day):
                 self._show([f"It is {day}."])

@@ -200,8 +200,8 @@ class BanSummary(msgspec.Struct, frozen=True, gc=False):
 class BanList(Answer, frozen=True):
     """Who is banned from a room; without one, from the server."""
 
-    room: str | UnsetType
     bans: list[BanSummary]
+    room: str | UnsetType = UNSET
 
 
 class Refusal(Answer, frozen=True):

@@ -32,11 +32,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Whom the operator lets in: guests or not; registration ``open``, by ``invitation`` with a code, or ``closed``."""
+    """Whom the operator lets in: guests or not; registration ``open``, by ``invitation`` with a code, or ``closed``.
+
+    ``forbidden`` are the looks (`tcpchat.core.confusables.skeleton`) of names that nobody may take.
+    """
 
     guests: bool = True
     registration: str = "open"
-    invitations: frozenset[str] = frozenset()
+    invitations: frozenset[str] = field(default=frozenset(), repr=False)
+    forbidden: frozenset[str] = frozenset()
 
     def invites(self, code: str) -> bool:
         """Return whether ``code`` is one of the invitations; the time this takes doesn't tell."""

@@ -64,7 +64,7 @@ def register(chat: Chat, session: Session, command: Register, supply: Supply | N
     _check_policy(chat, command.code)
     if chat.server.emergency in (Emergency.ACCOUNTS_ONLY, Emergency.READ_ONLY):
         raise ChatError(Code.EMERGENCY, "Nobody can register for now: please try again later.", rule="emergency")
-    name = check_person_name(command.name or (person.name if person else ""), chat.limits)
+    name = check_person_name(command.name or (person.name if person else ""), chat.limits, chat.policy.forbidden)
     check_allowed(chat, session, name)
     check_free(chat, name, person)
     if not isinstance(supply, Protected):

@@ -120,7 +120,7 @@ def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> P
         account = chat.accounts.get(name)
         facts = {"registered": account.name} if account else {}
         raise ChatError(Code.ACCOUNT_NEEDED, "Guests are not let in here: log in with an account.", **facts)
-    name = check_person_name(name, chat.limits)
+    name = check_person_name(name, chat.limits, chat.policy.forbidden)
     color = check_color(color)
     if banned := server_ban(chat, None, name, session.channel.address):
         raise banned

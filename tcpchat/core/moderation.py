@@ -85,7 +85,8 @@ def bans(chat: Chat, session: Session, command: acts.ListBans, supply: Supply | 
         if shown or one.subject is not Subject.ADDRESS
     ]
     # A guest is banned by id and by name: that is one ban for people.
-    return BanList(room.label if room is not None else UNSET, list({one.name: one for one in found}.values()))
+    bans = list({one.name: one for one in found}.values())
+    return BanList(bans, room.label if room is not None else UNSET)
 
 
 def mute(chat: Chat, session: Session, command: acts.Mute, supply: Supply | None) -> Done | Enact:

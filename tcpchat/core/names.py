@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Set
 from functools import cache
 from typing import Any, NewType
 
@@ -117,10 +118,14 @@ def _check_precis(name: str, what: str) -> None:
         ) from None
 
 
-def check_person_name(name: str, limits: Limits) -> str:
-    """Return ``name`` as `check_name` does; words that the program itself speaks with are refused too."""
+def check_person_name(name: str, limits: Limits, forbidden: Set[str] = frozenset()) -> str:
+    """Return ``name`` as `check_name` does; words that the program itself speaks with are refused too.
+
+    So is what looks like one of ``forbidden``, which are skeletons.
+    """
     name = check_name(name, limits)
-    if skeleton(name) in _RESERVED_LOOKS:
+    look = skeleton(name)
+    if look in _RESERVED_LOOKS or look in forbidden:
         raise ChatError(Code.BAD_NAME, f"The name {name} is reserved. Please choose another one.")
     return name
 

@@ -31,7 +31,7 @@ def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None)
     if isinstance(supply, Account):
         call(chat, person, supply.name)
         return Named(person.user)
-    name = check_person_name(command.name, chat.limits)
+    name = check_person_name(command.name, chat.limits, chat.policy.forbidden)
     check_allowed(chat, session, name)
     check_free(chat, name, person)
     account = chat.accounts.by_id(person.id)

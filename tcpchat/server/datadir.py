@@ -41,19 +41,6 @@ class FileLock:
         os.close(self._file)
 
 
-def default_directory(environment: dict[str, str]) -> Path:
-    """Return systemd's state directory, else the user's (XDG Base Directory Specification)."""
-    if given := environment.get("STATE_DIRECTORY"):
-        return Path(given.split(":")[0])
-    state = environment.get("XDG_STATE_HOME", "")
-    if state.startswith("/"):  # a relative path is to be ignored, says the specification
-        return Path(state) / "tcpchat"
-    try:
-        return Path.home() / ".local" / "state" / "tcpchat"
-    except RuntimeError:
-        raise StartError("there is no home directory to keep the data in: name a directory with --data") from None
-
-
 def open_directory(path: Path) -> None:
     """Create the directory (mode 0700) if it is absent; raises `StartError`.
 

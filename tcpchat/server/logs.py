@@ -13,6 +13,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from twisted.logger import (
 )
 from zope.interface import implementer
 
+from tcpchat.config.configuration import Configuration, ConfigurationError
 from tcpchat.errors import StartError
 
 # What in a value could end a line, hide a part of it or steer a terminal: C0, DEL and C1 (ECMA-48), the line and
@@ -74,7 +76,6 @@ def format_json(event: LogEvent) -> str:
 
 
 _FORMATS: dict[str, Format] = {"text": format_text, "json": format_json}
-_LEVELS = ("debug", "info", "warn", "error")
 
 
 class LogFile:
@@ -184,37 +185,49 @@ class LogObserver:
             self._log.error("the log file can't be opened anew: {reason}", reason=error.strerror or str(error))
 
 
-def begin_log(options: Mapping[str, Any], twistd: Mapping[str, Any] | None) -> ILogObserver | None:
+@dataclass(frozen=True, slots=True)
+class BegunLog:
+    """What is to observe the log, from a level on."""
+
+    observer: ILogObserver
+    threshold: LogLevelFilterPredicate
+
+    def set_level(self, level: str) -> None:
+        """Log what is of this level and above."""
+        self.threshold.setLogLevelForNamespace("", LogLevel.lookupByName(level))
+
+
+def begin_log(configuration: Configuration, twistd: Mapping[str, Any] | None) -> BegunLog | None:
     """Return what is to observe the log, with SIGUSR1 opening its file anew; None when that is left to twistd.
 
     ``twistd`` are its own options, None when they aren't known (in a ``.tac`` file). What they say about the log is
     twistd's to do, and raises `StartError` together with ours, as does a file that can't be opened.
     """
-    given = [f"--{name}" for name in ("log-format", "log-level", "log-file") if options[name] is not None]
+    given = [name for name in ("log_format", "log_level", "log_file") if configuration.given(name)]
+    path: Path | None = configuration["log_file"]
     if twistd is None and not given:
         return None
     theirs = [f"--{name}" for name in ("logfile", "syslog", "logger") if twistd and twistd.get(name)]
     in_background = twistd is not None and not twistd["nodaemon"]
     if theirs:
         if given:
-            raise StartError(f"{given[0]} can't be given together with twistd's own {theirs[0]}")
+            reason = f"can't be given together with twistd's own {theirs[0]}"
+            raise ConfigurationError([configuration.mistake(given[0], reason)])
         return None
-    form = _choice("--log-format", options["log-format"] or "text", tuple(_FORMATS))
-    level = _choice("--log-level", options["log-level"] or "info", _LEVELS)
-    if in_background and options["log-file"] is None:
+    if in_background and path is None:
         if given:
-            raise StartError(
-                f"{given[0]} needs --log-file, or twistd's -n: there is no standard error in the background"
-            )
+            reason = "needs --log-file or log_file, or twistd's -n: there is no standard error in the background"
+            raise ConfigurationError([configuration.mistake(given[0], reason)])
         return None
-    path = Path(str(options["log-file"])).absolute() if options["log-file"] is not None else None
     try:
-        observer = LogObserver(LogFile(path), _FORMATS[form])
+        observer = LogObserver(LogFile(path), _FORMATS[configuration["log_format"]])
     except OSError as error:
         raise StartError(f"can't open the log file {path}: {error.strerror or error}") from None
     _reopen_on_signal(observer)
-    threshold = LogLevelFilterPredicate(defaultLogLevel=LogLevel.lookupByName(level))
-    return FilteringLogObserver(observer, [threshold])
+    threshold = LogLevelFilterPredicate()
+    begun = BegunLog(FilteringLogObserver(observer, [threshold]), threshold)
+    begun.set_level(configuration["log_level"])
+    return begun
 
 
 def _reopen_on_signal(observer: LogObserver) -> None:
@@ -225,12 +238,6 @@ def _reopen_on_signal(observer: LogObserver) -> None:
         reactor.callFromThread(observer.reopen)  # type: ignore[attr-defined]
 
     signal.signal(signal.SIGUSR1, reopen)
-
-
-def _choice(option: str, given: str, known: tuple[str, ...]) -> str:
-    if given not in known:
-        raise StartError(f"{option} is one of {', '.join(known)}, not {given!r}")
-    return given
 
 
 def _message(event: LogEvent) -> str:

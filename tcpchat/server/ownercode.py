@@ -7,7 +7,6 @@ import secrets
 from pathlib import Path
 
 from tcpchat.errors import StartError
-from tcpchat.server.datadir import open_directory
 
 FILE = "owner-code"
 
@@ -24,7 +23,6 @@ class OwnerCode:
 
     def read(self) -> str:
         """Return the code, made now if there is none. Blocks, and raises `StartError`."""
-        open_directory(self.path.parent)
         try:
             if self.path.exists() and (known := self.path.read_text("ascii").strip()):
                 return known

@@ -98,6 +98,7 @@ class Prover:
         self._now = now
         self._threads = threads
         self._checks = Checks(reader, hasher or Hasher(), now, scram_iterations)
+        self._limits = limits
         self._turns: Turns[_Job] = Turns(threads, limits.checks_per_address, limits.checks)
         self._hashers = ThreadPoolExecutor(threads, thread_name_prefix="password check")
         self._readers = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="account reader")
@@ -147,6 +148,7 @@ class Prover:
         self._readers.shutdown(wait=False, cancel_futures=True)
 
     def _queue(self, job: _Job, address: str) -> None:
+        self._turns.for_each, self._turns.total = self._limits.checks_per_address, self._limits.checks
         if self._turns.add(address, job):
             self._jobs.add(job)
             self._next()

@@ -45,8 +45,8 @@ class Roster:
 
     def __init__(self, limits: Limits, trusted: Sequence[Network] = (), capacity: int | None = None) -> None:
         self._capacity = capacity
-        self._limit = limits.connections_per_address
-        self._trusted = trusted
+        self._limits = limits
+        self.trusted = trusted
         self._connections: set[Connected] = set()
         self._refused: set[Connected] = set()
         self._addresses: Counter[str] = Counter()
@@ -69,9 +69,10 @@ class Roster:
             return
         # A unix socket is guarded by its file's mode, and may bring the clients of a whole proxy.
         exempt = connection.address == LOCAL or self.trusts(connection.address)
-        if self._addresses[connection.address] > self._limit and not exempt:
+        most = self._limits.connections_per_address
+        if self._addresses[connection.address] > most and not exempt:
             self._refuse(
-                connection, f"There are {self._limit} connections from your address already. Close one and try again."
+                connection, f"There are {most} connections from your address already. Close one and try again."
             )
 
     def remove(self, connection: Connected) -> None:
@@ -95,7 +96,7 @@ class Roster:
             parsed = ip_address(address)
         except ValueError:
             return False
-        return any(parsed in network for network in self._trusted)
+        return any(parsed in network for network in self.trusted)
 
 
 def address_of(addr: IAddress | None) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ from twisted.application.service import IServiceCollection, Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.defer import TimeoutError as TimedOut
 from twisted.internet.interfaces import IListeningPort
-from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
@@ -25,7 +26,6 @@ from tcpchat.core.accounts import State
 from tcpchat.core.chat import Chat, Identity
 from tcpchat.core.entries import RoomId
 from tcpchat.core.hub import Hub
-from tcpchat.core.limits import Limits
 from tcpchat.core.ranks import hash_code
 from tcpchat.core.requests import CredentialsChanged, Result
 from tcpchat.core.roles import ServerRole
@@ -38,16 +38,19 @@ from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen, place
 from tcpchat.server.factory import ChatFactory, SecureFactory
+from tcpchat.server.live import Live, certificate_source
 from tcpchat.server.logs import begin_log
-from tcpchat.server.options import Options, Settings
+from tcpchat.server.options import Options
 from tcpchat.server.ownercode import OwnerCode
 from tcpchat.server.pages import PageReaders
 from tcpchat.server.prover import Prover
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.reader import StoredAccounts
 from tcpchat.server.reload import Reloader, reload_on_signal
-from tcpchat.server.selfsigned import self_signed
+from tcpchat.server.settings import Settings, read_settings
+from tcpchat.server.ticker import Ticker
 from tcpchat.server.tls import Security, TlsContext
+from tcpchat.server.watch import CertificateWatch
 from tcpchat.store.accounts import load_accounts
 from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, reason, sqlite_url
 from tcpchat.store.log import LogWriter
@@ -81,12 +84,12 @@ class ChatService(Service):
         database: str,
         unfinished: Sequence[RoomId],
         capacity: int,
-        reloader: Reloader,
+        live: Live,
         unowned: Path | None,
     ) -> None:
         self.factory = factory
         self.ports = ports
-        self.reloader = reloader
+        self.live = live
         self._reactor = reactor
         self._commits = commits
         self._pages = pages
@@ -97,8 +100,7 @@ class ChatService(Service):
         self._capacity = capacity
         # Where the owner code is; None: there is an owner.
         self._unowned = unowned
-        self._counting = LoopingCall(self._tick)
-        self._counting.clock = reactor
+        self._ticker = Ticker(factory.services.hub.tick, factory.services.limits, reactor)
         # What twistd is to log with; None: as it likes.
         self.log_observer: ILogObserver | None = None
 
@@ -116,28 +118,21 @@ class ChatService(Service):
         self._commits.start(self._unfinished)
         self._pages.start()
         self._proofs.start()
-        self._counting.start(self.factory.services.limits.count_seconds, now=False)
+        self._ticker.start()
         if few := descriptors.warning(self._capacity):
             self._log.warn("{few}", few=few)
         self._log.info("the log is in {database}", database=self._database)
-        self.reloader.start()
+        self.live.watch.start()
         if self._unowned is not None:
             self._log.info("this server has no owner: /claim with the code in {path} makes one", path=self._unowned)
         for port in self.ports:
             self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=place(port))
 
-    def _tick(self) -> None:
-        try:
-            self.factory.services.hub.tick()
-        except Exception:  # or there would be no other tick
-            self._log.failure("a tick failed")
-
     async def _stop(self) -> None:
         """Tell everybody, answer everything that was accepted, and let go of the data; within 5 seconds."""
         deadline = self._reactor.seconds() + _STOP_SECONDS
-        if self._counting.running:
-            self._counting.stop()
-        self.reloader.stop()
+        self._ticker.stop()
+        self.live.watch.stop()
         self.factory.services.hub.close()
         await DeferredList([port.stopListening() or _fired() for port in self.ports])
         for connection in self.factory.connections:
@@ -165,14 +160,12 @@ class ChatService(Service):
             await pause
 
 
-def make_service(
-    settings: Settings, reactor: Any, *, limits: Limits | None = None, log: Log | None = None
-) -> ChatService:
+def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) -> ChatService:
     """Return the daemon, listening and with its database ready; raises `StartError`.
 
     Nothing runs before ``startService``. ``log`` takes the place of the real log's writer, for tests.
     """
-    limits = limits or Limits()
+    limits = replace(settings.limits)  # of its own, since it may become another
     capacity = descriptors.connection_capacity()
     lock: FileLock | None = None
     if settings.database is None:
@@ -196,7 +189,7 @@ def make_service(
 
     publisher = Publisher(reactor)
     owner_code = OwnerCode(settings.data)
-    identity = Identity("tcpchat", tcpchat.__version__, settings.motd)
+    identity = Identity(settings.server_name, tcpchat.__version__, settings.motd)
     chat = Chat(
         identity,
         limits,
@@ -211,6 +204,7 @@ def make_service(
     )
     if not any(account.role is ServerRole.OWNER and account.state is not State.DELETED for account in accounts):
         try:
+            open_directory(settings.data)  # another database doesn't need it
             chat.server.owner_code = hash_code(owner_code.read())
         except StartError as error:
             if settings.database is None:
@@ -243,7 +237,7 @@ def make_service(
 
     if settings.self_signed:
         open_directory(settings.data)  # another database doesn't need it
-    certificate = self_signed(settings.data) if settings.self_signed else settings.certificate
+    certificate = certificate_source(settings, settings.data)
     try:
         security = Security(add_context(certificate) if certificate else None, required=settings.tls_required)
     except BadCertificate as error:
@@ -252,26 +246,30 @@ def make_service(
     ports = listen(
         reactor, factory, settings.port, settings.endpoints, lambda source: SecureFactory(factory, add_context(source))
     )
-    reloader = Reloader(contexts, reactor)
+    live = Live(chat, factory, CertificateWatch(contexts, reactor), settings.data, certificate)
     where = url.render_as_string()
     unowned = owner_code.path if chat.server.owner_code else None
     return ChatService(
-        reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity, reloader, unowned
+        reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity, live, unowned
     )
 
 
 def makeService(options: Options) -> ChatService:
-    """Return the daemon for twistd; what prevents it from starting is one line and exit status 1."""
+    """Return the daemon for twistd; what prevents it from starting is a line for each mistake and exit status 1."""
     from twisted.internet import reactor
 
+    # Once and for all: in the background the directory and the environment may be others.
+    read = partial(read_settings, dict(options), dict(os.environ), Path.cwd())
     try:
-        settings = Settings.from_options(options)
-        observer = begin_log(options, options.parent)
+        settings = read()
+        log = begin_log(settings.configuration, options.parent)
         service = make_service(settings, reactor)
     except StartError as error:
-        raise SystemExit(f"tcpchat: {error}") from None
-    service.log_observer = observer
-    reload_on_signal(service.reloader, reactor)
+        raise SystemExit("\n".join(f"tcpchat: {line}" for line in str(error).splitlines())) from None
+    if log is not None:
+        service.log_observer = log.observer
+        service.live.set_level = log.set_level
+    reload_on_signal(Reloader(read, settings, service.live, reactor), reactor)
     # What is loaded by now stays, and nearly everything of a message goes by its reference count: looking for cycles
     # after every 700 objects cost a tenth of the time of a busy room.
     gc.collect()

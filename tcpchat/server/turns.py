@@ -16,13 +16,14 @@ class Turns(Generic[Job]):
     """Jobs that wait, a bounded number for each address. Addresses take turns, and each has one job in hand at most.
 
     So a newcomer waits for the end of one job, and then for one of each address that came before it, however many
-    jobs these have. ``at_once`` jobs are in hand, ``for_each`` may wait for one address, and ``total`` in all.
+    jobs these have. ``at_once`` jobs are in hand, ``for_each`` may wait for one address, and ``total`` in all; the
+    last two may be changed, and then count for those who come.
     """
 
     def __init__(self, at_once: int, for_each: int, total: int) -> None:
         self._at_once = at_once
-        self._for_each = for_each
-        self._total = total
+        self.for_each = for_each
+        self.total = total
         # Of every address with a job that waits or is in hand.
         self._waiting: dict[str, deque[Job]] = {}
         self._in_hand: set[str] = set()
@@ -41,7 +42,7 @@ class Turns(Generic[Job]):
     def add(self, address: str, job: Job) -> bool:
         """Let a job wait for its turn; False, and nothing is changed, if there are too many."""
         jobs = self._waiting.get(address)
-        if self._count >= self._total or (jobs is not None and len(jobs) >= self._for_each):
+        if self._count >= self.total or (jobs is not None and len(jobs) >= self.for_each):
             return False
         if jobs is None:
             jobs = self._waiting[address] = deque()

@@ -99,7 +99,7 @@ def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
     match answer:
         case RoomState(room, settings):
             return [f"{room} {_settings(settings, whole=True)}."]
-        case BanList(room, bans):
+        case BanList(bans, room):
             where = room or "this server"
             if not bans:
                 return [f"Nobody is banned from {where}."]

@@ -199,7 +199,7 @@ def test_what_is_said_while_catching_up_comes_after_it_and_once() -> None:
     guest.connect()
     guest.answer({"user": {"name": "tina"}, "rooms": []})
     asked = guest.answer(joined("lobby", 8, entries=(said(6),)))
-    assert asked["data"] == {"room": "lobby", "last": None, "after": 5}
+    assert asked["data"] == {"room": "lobby", "key": "", "last": None, "after": 5}
     guest.tell({"op": "message", "data": said(9)})
     asked = guest.answer({"room": "lobby", "entries": [said(7), said(8), said(9)], "more": False})
     assert asked["data"]["after"] == 6

@@ -72,6 +72,14 @@ def test_the_programs_own_words_are_nobodys_name() -> None:
         check_person_name("YOU", LIMITS)
 
 
+@pytest.mark.parametrize("name", ["boss", "BOSS", "b0ss", "bоss"])
+def test_a_forbidden_name_is_nobodys_nor_what_looks_like_it(name: str) -> None:
+    forbidden = {skeleton("Boss")}
+    with pytest.raises(ChatError, match="reserved"):
+        check_person_name(name, LIMITS, forbidden)
+    assert check_person_name("bossy", LIMITS, forbidden) == "bossy"
+
+
 @pytest.mark.parametrize("color", [None, "#3a7bd5", "teal"])
 def test_colors(color: str | None) -> None:
     assert check_color(color) == color

@@ -176,7 +176,7 @@ def test_the_chat_does_not_wait_for_who_reads_the_log(tmp_path: Path) -> None:
     [
         (["--log-file", "{}/none/log"], "can't open the log file {}/none/log: No such file or directory"),
         (["--log-file", "{}"], "can't open the log file {}: Is a directory"),
-        (["--log-format", "xml"], "--log-format is one of text, json, not 'xml'"),
+        (["--log-format", "xml"], "--log-format is text or json, not 'xml'"),
     ],
 )
 def test_what_prevents_a_start_is_one_line(tmp_path: Path, options: list[str], complaint: str) -> None:

@@ -123,9 +123,9 @@ def test_a_database_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--port", "http"], "the port 'http' is not a number"),
-        (["--port", "65536"], "the port '65536' is not a number"),
-        (["--port", "-1"], "the port '-1' is not a number"),
+        (["--port", "http"], "--port is a whole number from 0 to 65535, not 'http'"),
+        (["--port", "65536"], "--port is a whole number from 0 to 65535, not 65536"),
+        (["--port", "-1"], "--port is a whole number from 0 to 65535, not -1"),
         (["--endpoint", "tcp:http"], "'tcp:http'"),
         (["--endpoint", "carrier-pigeon:3000"], "'carrier-pigeon:3000'"),
         (["--endpoint", ""], "endpoint"),

@@ -378,7 +378,7 @@ def test_what_is_wrong_with_a_certificate_is_one_line_at_the_start(tmp_path: Pat
     assert "is encrypted" in _fails(tmp_path, *pair, str(locked))
     assert "no private key in" in _fails(tmp_path, "--tls-cert", certificate)
     assert "can't be read" in _fails(tmp_path, "--tls-cert", str(empty), "--tls-key", key)
-    assert "--tls-key needs --tls-cert" in _fails(tmp_path, "--tls-key", key)
+    assert "--tls-key needs a certificate" in _fails(tmp_path, "--tls-key", key)
     assert "--tls-self-signed can't be given together" in _fails(tmp_path, *pair, key, "--tls-self-signed")
     assert "--require-tls needs a certificate" in _fails(tmp_path, "--require-tls")
     assert "is not of the form ssl:" in _fails(tmp_path, "--endpoint", "ssl:0")
@@ -451,7 +451,7 @@ def test_sighup_without_tls_does_no_harm(tmp_path: Path) -> None:
 def test_an_expired_certificate_is_a_warning_at_the_start(tmp_path: Path) -> None:
     certificate, key = issue(*_NAMES, days=(-2, -1)).write(tmp_path / "pem")
     with Daemon(tmp_path / "data", "--tls-cert", str(certificate), "--tls-key", str(key)) as daemon:
-        daemon.await_log(f"warn reload: the certificate {certificate} expired on ")
+        daemon.await_log(f"warn watch: the certificate {certificate} expired on ")
 
 
 def test_a_directory_of_certificates_by_name(tmp_path: Path) -> None:

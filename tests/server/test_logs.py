@@ -19,16 +19,20 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from tcpchat.config.configuration import Configuration, read_configuration
 from tcpchat.errors import StartError
 from tcpchat.server.logs import LogFile, LogObserver, begin_log, format_json, format_text
 from tcpchat.store.database import open_engine, sqlite_url
 from tests.house import House, Script, Terminal
 
 NOON = 1_700_000_000.1239
-OPTIONS: dict[str, Any] = {"log-format": None, "log-level": None, "log-file": None}
 FOREGROUND = {"nodaemon": True, "logfile": None, "syslog": False, "logger": None}
 # Line breaks, an escape sequence, a right-to-left override, a lone surrogate.
 EVIL = "x\n2026-01-01T00:00:00.000+00:00 info service: forged\r\x1b[2J\x85\u2028\u202e\ud800"
+
+
+def configured(**options: str | None) -> Configuration:
+    return read_configuration(options, {}, Path("/"))
 
 
 def event(form: str = "hello {who}", **fields: Any) -> LogEvent:
@@ -197,28 +201,32 @@ def test_a_fifo_without_a_reader_and_a_directory_can_not_be_opened(tmp_path: Pat
     os.mkfifo(tmp_path / "fifo")
     for path in (tmp_path / "fifo", tmp_path):
         with pytest.raises(StartError, match=f"can't open the log file {path}: "):
-            begin_log({**OPTIONS, "log-file": str(path)}, FOREGROUND)
+            begin_log(configured(**{"log-file": str(path)}), FOREGROUND)
 
 
 @pytest.mark.parametrize(
     ("given", "twistd", "words"),
     [
-        ({"log-format": "xml"}, FOREGROUND, "--log-format is one of text, json, not 'xml'"),
-        ({"log-level": "loud"}, FOREGROUND, "--log-level is one of debug, info, warn, error, not 'loud'"),
+        ({"log-format": "xml"}, FOREGROUND, "--log-format is text or json, not 'xml'"),
+        ({"log-level": "loud"}, FOREGROUND, "--log-level is debug, info, warn or error, not 'loud'"),
         ({"log-file": "x"}, {**FOREGROUND, "syslog": True}, "--log-file can't be given together with twistd's own"),
         ({"log-format": "json"}, {**FOREGROUND, "logfile": "x"}, "together with twistd's own --logfile"),
-        ({"log-level": "warn"}, {**FOREGROUND, "nodaemon": False}, "--log-level needs --log-file, or twistd's -n"),
+        (
+            {"log-level": "warn"},
+            {**FOREGROUND, "nodaemon": False},
+            "--log-level needs --log-file or log_file, or twistd's -n",
+        ),
     ],
 )
 def test_what_can_not_be(given: dict[str, str], twistd: dict[str, Any], words: str) -> None:
     with pytest.raises(StartError, match=re.escape(words)):
-        begin_log({**OPTIONS, **given}, twistd)
+        begin_log(configured(**given), twistd)
 
 
 def test_without_a_word_twistd_logs_to_its_own_places() -> None:
-    assert begin_log(OPTIONS, {**FOREGROUND, "logfile": "x"}) is None
-    assert begin_log(OPTIONS, {**FOREGROUND, "nodaemon": False}) is None
-    assert begin_log(OPTIONS, None) is None
+    assert begin_log(configured(), {**FOREGROUND, "logfile": "x"}) is None
+    assert begin_log(configured(), {**FOREGROUND, "nodaemon": False}) is None
+    assert begin_log(configured(), None) is None
 
 
 @pytest.fixture
@@ -234,11 +242,20 @@ def signal_kept() -> Iterator[None]:
 @pytest.mark.parametrize(("level", "count"), [("debug", 4), ("info", 3), (None, 3), ("warn", 2), ("error", 1)])
 def test_the_level(tmp_path: Path, level: str | None, count: int) -> None:
     path = tmp_path / "log"
-    observer = begin_log({**OPTIONS, "log-file": str(path), "log-level": level}, None)
-    assert observer is not None
-    for name in ("debug", "info", "warn", "error"):
-        observer(event("x", log_level=LogLevel.lookupByName(name)))
-    assert path.read_text().count("\n") == count
+    log = begin_log(configured(**{"log-file": str(path), "log-level": level}), None)
+    assert log is not None
+
+    def lines() -> int:
+        before = path.read_text().count("\n")
+        for name in ("debug", "info", "warn", "error"):
+            log.observer(event("x", log_level=LogLevel.lookupByName(name)))
+        return path.read_text().count("\n") - before
+
+    assert lines() == count
+    log.set_level("warn")
+    assert lines() == 2
+    log.set_level("debug")
+    assert lines() == 4
 
 
 def test_a_file_that_can_not_be_opened_anew_is_kept(tmp_path: Path) -> None:

@@ -360,6 +360,15 @@ def test_too_many_for_one_address_are_refused_at_once_and_told_when_to_try_again
     assert house.ask(guess(), "2001:db8::1") == []
 
 
+def test_other_bounds_count_for_who_comes_from_then_on(build: HouseMaker) -> None:
+    limits = Limits(checks_per_address=1)
+    house = build(limits)
+    assert house.ask(guess()) == house.ask(guess()) == []
+    assert len(house.ask(guess())) == 1
+    limits.become(Limits(checks_per_address=2))
+    assert house.ask(guess()) == []
+
+
 def test_what_waits_in_all_is_bounded_too(build: HouseMaker) -> None:
     house = build(Limits(checks=30))
     told = [house.ask(guess(), f"192.0.2.{n}") for n in range(33)]

@@ -1,59 +1,111 @@
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from tcpchat.config.configuration import ConfigurationError
+from tcpchat.core.chat import Policy
+from tcpchat.core.confusables import skeleton
+from tcpchat.core.limits import Limits
 from tcpchat.errors import StartError
-from tcpchat.server.options import Options, Settings
+from tcpchat.server.options import Options
 from tcpchat.server.roster import address_of
+from tcpchat.server.settings import Settings, read_settings
+from tests.certificates import issue
 
 
 def settings(*words: str, **environment: str) -> Settings:
     options = Options()
     options.parseOptions(list(words))
-    return Settings.from_options(options, environment)
+    return read_settings(options, environment, Path("/"))
 
 
-def test_the_port_comes_from_the_option_the_environment_or_the_default() -> None:
-    assert settings("--port", "4000", PORT="5000").port == 4000
-    assert settings(PORT="5000").port == 5000
-    assert settings().port == 3000
+def complaints(*words: str, **environment: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as error:
+        settings(*words, **environment)
+    return str(error.value).splitlines()
 
 
-def test_endpoints_replace_the_default_port_but_not_one_that_is_asked_for() -> None:
-    given = settings("--endpoint", "unix:/a", "--endpoint", "tcp:1")
-    assert given.endpoints == ("unix:/a", "tcp:1")
-    assert given.port is None
-    assert settings("--endpoint", "tcp:1", "--port", "2").port == 2
-    assert settings("--endpoint", "tcp:1", PORT="2").port is None
+def test_the_command_line_says_everything(tmp_path: Path) -> None:
+    motd = tmp_path / "motd"
+    motd.write_text("Hello")
+    given = settings(
+        *("--port", "4000", "--endpoint", "unix:/a", "--endpoint", "tcp:1", "--data", "/x", "--motd", str(motd)),
+        *("--database", "sqlite:////y.db", "--trust", "10.0.0.0/8", "--trust", "::1", "--registration", "closed"),
+        *("--no-guests", "--scram-iterations", "100000", "--tls-self-signed", "--require-tls", "--server-name", "chez"),
+    )
+    assert (given.port, given.endpoints, given.data) == (4000, ("unix:/a", "tcp:1"), Path("/x"))
+    assert (given.database, given.motd, given.server_name) == ("sqlite:////y.db", "Hello", "chez")
+    assert [str(network) for network in given.trusted] == ["10.0.0.0/8", "::1/128"]
+    assert given.policy == Policy(False, "closed")
+    assert (given.scram_iterations, given.self_signed, given.tls_required) == (100_000, True, True)
+    assert given.certificate is None
 
 
-def test_the_data_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert settings("--data", "x").data == Path.cwd() / "x"
-    assert settings(STATE_DIRECTORY="/a:/b").data == Path("/a")
-    assert settings(XDG_STATE_HOME="/s").data == Path("/s/tcpchat")
-    assert settings(XDG_STATE_HOME="relative").data == tmp_path / ".local/state/tcpchat"
-    assert settings().data == tmp_path / ".local/state/tcpchat"
+def test_without_a_word_it_is_the_defaults() -> None:
+    given = settings()
+    assert (given.port, given.endpoints, given.database, given.motd) == (3000, (), None, "")
+    assert (given.server_name, given.policy, given.limits) == ("tcpchat", Policy(), Limits())
+    assert (given.self_signed, given.tls_required, given.certificate, given.scram_iterations) == (False, False, None, 0)
+
+
+def test_limits_come_from_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "chat.toml"
+    file.write_text("[limits]\ntext_bytes = 5\nlogin_seconds = 3\n")
+    limits = settings("--config", str(file)).limits
+    assert limits == Limits(text_bytes=5, login_seconds=3.0)
+
+
+def test_limits_become_others_for_everybody() -> None:
+    limits = Limits()
+    other = Limits(**{one.name: getattr(limits, one.name) + 1 for one in fields(Limits)})
+    limits.become(other)
+    assert limits == other
 
 
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--port", "x"], "the port 'x' is not a number from 0 to 65535"),
-        (["--port", "65536"], "is not a number from 0 to 65535"),
-        (["--port", "-1"], "is not a number from 0 to 65535"),
-        (["--trust", "10.0.0.1/8"], "--trust wants a network"),
-        (["--trust", "here"], "--trust wants a network"),
-        (["--motd", "/nonexistent"], "can't read the message of the day /nonexistent"),
+        (["--port", "x"], "--port is a whole number from 0 to 65535, not 'x'"),
+        (["--trust", "10.0.0.1/8"], "--trust is a network"),
+        (["--motd", "/nonexistent"], "--motd names /nonexistent, which can't be read: No such file"),
+        (["--registration", "sometimes"], "--registration is open, invitation or closed, not 'sometimes'"),
+        (["--registration", "invitation"], "--registration invitation needs codes"),
+        (["--scram-iterations", "5"], "--scram-iterations is 0, or a whole number from 100000"),
+        (["--tls-key", "/k"], "--tls-key needs a certificate"),
+        (["--tls-self-signed", "--tls-cert", "/c"], "--tls-self-signed can't be given together with a certificate"),
+        (["--require-tls"], "--require-tls needs a certificate"),
+        (["--endpoint", "ssl:0"], "the endpoint 'ssl:0' is not of the form"),
+        (["--database", "oracle://nina:SECRET@host/name"], "the database 'oracle' is not supported"),
+        (["--database", "nonsense SECRET"], "the database URL is not one"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(words: list[str], complaint: str) -> None:
-    with pytest.raises(StartError) as error:
-        settings(*words)
-    assert complaint in str(error.value)
-    assert "\n" not in str(error.value)
+    (line,) = complaints(*words)
+    assert complaint in line
+    assert "SECRET" not in line
+
+
+def test_what_does_not_fit_together_is_listed_with_the_rest(tmp_path: Path) -> None:
+    file = tmp_path / "chat.toml"
+    file.write_text('motd = "nowhere"\nrequire_tls = true\n\nforbidden_names = ["boss", "a:b"]\nport = -1\n')
+    assert [re.sub(r".*, line", "line", line) for line in complaints("--config", str(file))] == [
+        f"line 1: motd names {tmp_path}/nowhere, which can't be read: No such file or directory",
+        "line 2: require_tls needs a certificate: --tls-cert, --tls-self-signed, or an endpoint with one",
+        "line 4: forbidden_names has 'a:b', which is no name: "
+        "The name can't contain ':': use letters, digits, '-', '_' and '.'.",
+        "line 5: port is a whole number from 0 to 65535, not -1",
+    ]
+
+
+def test_a_file_that_is_no_toml_is_the_only_complaint(tmp_path: Path) -> None:
+    file = tmp_path / "chat.toml"
+    file.write_text("tls_self_signed =\n")
+    (line,) = complaints("--config", str(file), "--require-tls")
+    assert "line 1: is not TOML" in line
 
 
 def test_the_message_of_the_day(tmp_path: Path) -> None:
@@ -61,18 +113,50 @@ def test_the_message_of_the_day(tmp_path: Path) -> None:
     file.write_bytes("Hello\x1b[1m,\nwörld\n".encode())
     assert settings("--motd", str(file)).motd == "Hello[1m,\nwörld"
     file.write_bytes(b"\xff")
-    with pytest.raises(StartError, match="not UTF-8"):
-        settings("--motd", str(file))
+    assert "not UTF-8" in complaints("--motd", str(file))[0]
     file.write_bytes(b"x" * 4097)
-    with pytest.raises(StartError, match="longer than 4096 bytes"):
-        settings("--motd", str(file))
+    assert "longer than 4096 bytes" in complaints("--motd", str(file))[0]
 
 
-def test_trusted_networks() -> None:
-    assert [str(network) for network in settings("--trust", "10.0.0.0/8", "--trust", "::1").trusted] == [
-        "10.0.0.0/8",
-        "::1/128",
-    ]
+def test_invitations(tmp_path: Path) -> None:
+    file = tmp_path / "codes"
+    file.write_text(" sesame \n\nopen-up\n")
+    policy = settings("--registration", "invitation", "--invitations", str(file)).policy
+    assert policy.invitations == {"sesame", "open-up"}
+    file.write_text("\n")
+    assert "needs codes" in complaints("--registration", "invitation", "--invitations", str(file))[0]
+
+
+def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:
+    file = tmp_path / "codes"
+    file.write_text("SECRET")
+    given = settings("--database", "postgresql://nina:SECRET@host/db", "--invitations", str(file))
+    assert given.policy.invites("SECRET")
+    assert "SECRET" not in repr((given, given.configuration))
+
+
+def test_forbidden_names_are_compared_by_their_look() -> None:
+    forbidden = settings(TCPCHAT_FORBIDDEN_NAMES="boss Owner").policy.forbidden
+    assert forbidden == {skeleton("BOSS"), skeleton("owner")}
+
+
+def test_a_certificate_needs_no_key_of_its_own(tmp_path: Path) -> None:
+    certificate, key = issue("localhost").write(tmp_path)
+    pair = settings("--tls-cert", str(certificate)).certificate
+    assert pair is not None
+    assert pair.key == certificate
+    pair = settings("--tls-cert", str(certificate), "--tls-key", str(key)).certificate
+    assert pair is not None
+    assert pair.key == key
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(StartError, match="there is no home directory"):
+        settings()
 
 
 class Address:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
 
-from tcpchat.core.channel import PLAIN, Channel
+from tcpchat.core.channel import Channel
 from tcpchat.core.limits import Limits
 from tcpchat.errors import Code, StartError
 from tcpchat.server.certificates import PairFiles, PemDirectory
@@ -102,14 +102,15 @@ def test_a_session_knows_its_channel(house: House, version: int, own: Issued | N
     client.send(b"nina\n")
     exporter = client.tls.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
     fingerprint = own.fingerprint if own else None
-    assert _channel(house) == Channel(True, fingerprint, exporter if version == SSL.TLS1_3_VERSION else None)
+    bound = exporter if version == SSL.TLS1_3_VERSION else None
+    assert _channel(house) == Channel(True, fingerprint, bound, "192.0.2.1")
     assert exporter.hex() not in repr(_channel(house))
     assert repr(exporter) not in repr(_channel(house))
 
 
 def test_a_plain_session_knows_that_too(house: House) -> None:
     house.connect().receive(b"nina\n")
-    assert _channel(house) == PLAIN
+    assert _channel(house) == Channel(address="192.0.2.1")
 
 
 def test_the_silence_is_counted_from_the_end_of_the_handshake(house: House) -> None:

@@ -1,0 +1,44 @@
+"""``tcpchat-admin``: what an operator does with a daemon and its configuration.
+
+Each group of subcommands is a module with ``add_commands``, which adds parsers whose ``run`` takes the arguments and
+returns the exit status. The modules load what they need only when they are asked for something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import tcpchat
+from tcpchat.admin import configuration
+from tcpchat.errors import StartError
+
+_GROUPS = (configuration,)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, and return the exit status: 0, 1 if it can't be done, 2 for a command that makes no sense."""
+    parser = argparse.ArgumentParser(prog="tcpchat-admin", description="Administer tcpchat.")
+    parser.add_argument("--version", action="version", version=f"tcpchat {tcpchat.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for group in _GROUPS:
+        group.add_commands(commands)
+    given = parser.parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = given.run
+    try:
+        status = run(given)
+        sys.stdout.flush()
+        return status
+    except StartError as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"tcpchat-admin: {line}\n")
+        return 1
+    except BrokenPipeError:  # such as `| head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The settings: a table of all of them, and the places they are read from."""
