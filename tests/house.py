@@ -130,7 +130,7 @@ class MemoryStore:
             whose = one.account == account or kind is CredentialKind.TOKEN
             fresh = one.expires is None or one.expires > self.now()
             if (one.kind, one.data) == (kind, data) and whose and fresh:
-                return Proven(self.accounts[one.account], one.id, one.expires)
+                return Proven(self.accounts[one.account], one.id, one.expires, one.kind)
         return ChatError(Code.BAD_CREDENTIALS, "That name and what proves it don't belong together.")
 
     def commit(self) -> None:
@@ -210,6 +210,10 @@ class MemoryStore:
                 return account
             case ChangeCredentials(account_id, _, _, ids, _, True) if not set(ids) <= self.credentials.keys():
                 return CredentialsChanged(account_id, (), ())
+            case ChangeCredentials(account_id, (one,), most=most) if most is not None and most <= sum(
+                (kept.account, kept.kind) == (account_id, one.kind) for kept in self.credentials.values()
+            ):
+                return ChatError(Code.TOO_MANY_CREDENTIALS, "That is one too many.")
             case ChangeCredentials(account_id, add, kinds, ids, of):
                 gone = [
                     one.id

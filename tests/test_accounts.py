@@ -9,13 +9,16 @@ from typing import Any
 import msgspec
 import pytest
 
-from tcpchat.core.accounts import Account, State
+from tcpchat.core.accounts import Account, CredentialId, State
 from tcpchat.core.channel import Channel
 from tcpchat.core.chat import Policy
+from tcpchat.core.claims import claim
 from tcpchat.core.commands import ChangePassword, Login, Register
 from tcpchat.core.confusables import skeleton
+from tcpchat.core.entries import PersonId
+from tcpchat.core.limits import Limits
 from tcpchat.core.proofs import login_message
-from tcpchat.core.requests import SaveAccount
+from tcpchat.core.requests import CredentialsChanged, SaveAccount
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.commits import UNHEARD
@@ -86,6 +89,33 @@ def test_a_registered_name_is_its_owner_s(house: House) -> None:
     assert refusal(other, "nick", name="nina") is Code.NAME_REGISTERED
     assert refusal(other, "register", name="nina", password=SECRET) is Code.NAME_REGISTERED
     assert other.ask("register", name="bobby", password=SECRET)["user"] == {"name": "bobby"}
+
+
+def test_another_spelling_of_one_s_own_name_is_not_a_way_to_the_look_of_another_s(house: House) -> None:
+    registered(house, "lan").ask("logout")
+    other = Script(house)
+    assert refusal(other, "login", name="\uff29an") is Code.NAME_REGISTERED
+    other.ask("login", name="ian")
+    other.ask("register", password=SECRET)
+    assert refusal(other, "nick", name="Ian") is Code.NAME_REGISTERED
+    assert other.ask("nick", name="iaN")["user"] == {"name": "iaN"}
+
+
+def test_a_name_that_is_being_stored_is_nobody_else_s_though_one_s_own_is_too(house: House) -> None:
+    ian = Script(house, "ian")
+    session = session_of(house, ian)
+    assert session.person is not None
+    own = Account(session.person.id, "ian", "ian", None, State.GOOD, "", 0, 0)
+    claim(house.chat, session, own)
+    claim(house.chat, Session(), msgspec.structs.replace(own, id=PersonId(1), key="lan", name="lan"))
+    assert refusal(ian, "nick", name="Ian") is Code.NAME_TAKEN
+
+
+def test_who_holds_the_first_numbers_behind_a_name_makes_nobody_try_them_all(house: House) -> None:
+    for name in ("nina", *(f"nina{number}" for number in range(2, 20))):
+        Script(house, name)
+    with pytest.raises(ChatError, match=r"nina[0-9]{6} is free"):
+        Script(house).ask("login", name="nina")
 
 
 def test_several_sessions_are_one_person(house: House) -> None:
@@ -192,6 +222,25 @@ def test_tokens_are_made_listed_and_revoked(house: House) -> None:
     assert bot.transport.write_closed
     assert nina.ask("tokens")["credentials"] == []
     assert refusal(Script(house, "guest"), "tokens") is Code.ACCOUNT_NEEDED
+
+
+def test_nothing_that_was_kept_of_a_lost_connection_begins_after_a_revocation(house: House) -> None:
+    nina = registered(house)
+    nina.enter("lobby")
+    made = nina.ask("tokens", create={"label": "bot"})["credentials"][0]
+    thief = Script(house)
+    thief.ask("login", token="tcpchat_token")
+    thief.enter("lobby")
+    for _ in range(2):
+        thief.post("password", old="wrong horse", new="battery staple")
+    thief.post("keys", add={"key": KEY})
+    thief.send("say", room="lobby", text="I am still nina")
+    thief.transport.tear()
+    house.hub.commit([CredentialsChanged(account_of(house).id, (CredentialId(int(made["id"], 16)),), ())])
+    house.settle()
+    assert nina.heard() == []
+    assert nina.ask("keys")["credentials"] == []
+    assert len(house.factory.connections) == 1
 
 
 def test_unregistering_ends_everything_and_keeps_the_name_a_while(house: House) -> None:
@@ -379,6 +428,51 @@ def test_a_nonce_is_good_once_soon_and_on_its_connection_only(full: House) -> No
     assert session.nonce is not None
     session.nonce = (bytes.fromhex(nonce), full.chat.now())
     assert refusal(late, "login", name="nina", signature=signature(nonce)) is Code.BAD_CREDENTIALS
+
+
+def test_the_exporter_is_never_sent_only_whether_it_is_to_be_signed(house: House) -> None:
+    person = Script(house)
+    assert person.ask("challenge")["bound"] is False
+    session_of(house, person).channel = Channel(secure=True, exporter=EXPORTER)
+    asked = person.ask("challenge")
+    assert asked.keys() == {"nonce", "server", "bound"}
+    assert asked["bound"] is True
+    assert EXPORTER.hex() not in str(asked)
+
+
+def test_a_stolen_token_does_not_keep_the_owner_out() -> None:
+    house = House(Limits(sessions_per_account=3))
+    owner = registered(house)
+    owner.ask("tokens", create={"label": "bot"})
+    thieves = [Script(house) for _ in range(3)]
+    for thief in thieves[:2]:
+        thief.ask("login", token="tcpchat_token")
+    assert refusal(thieves[2], "login", token="tcpchat_token") is Code.TOO_MANY_CONNECTIONS
+    for thief in thieves[:2]:
+        back = Script(house)
+        back.ask("login", name="nina", password=SECRET)
+        assert thief.take()[-1]["data"]["code"] == "too-many-connections"
+        assert thief.transport.write_closed
+    assert refusal(Script(house), "login", name="nina", password=SECRET) is Code.TOO_MANY_CONNECTIONS
+    assert not owner.transport.write_closed
+    person = house.hub.users.get("nina")
+    assert person is not None
+    assert len(person.sessions) == 3
+
+
+def test_an_account_has_no_more_tokens_for_making_them_at_once() -> None:
+    house = House(Limits(credentials=2))
+    nina = registered(house)
+    others = [Script(house) for _ in range(4)]
+    for other in others:
+        other.ask("login", name="nina", password=SECRET)
+        other.take()
+    for other in others:
+        other.post("tokens", create={"label": "bot"})
+    house.settle()
+    answers = [line for other in others for line in other.take() if "status" in line]
+    assert [line["status"] for line in answers] == ["ok", "ok", "error", "error"]
+    assert len(nina.ask("tokens")["credentials"]) == 2
 
 
 def test_a_person_at_a_terminal_registers_and_comes_back(house: House) -> None:

@@ -11,6 +11,7 @@ from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import PersonId
 from tcpchat.core.names import Key, fold
 from tcpchat.core.roles import ServerRole
+from tcpchat.errors import ChatError, Code
 
 CredentialId = NewType("CredentialId", int)
 
@@ -72,6 +73,13 @@ class Credential(msgspec.Struct, frozen=True, gc=False):
         return f"Credential({self.kind.name}, {self.id}, {self.label!r})"
 
 
+class ClaimedName(msgspec.Struct, frozen=True, gc=False):
+    """An account that is being stored, and what its name looks like: nobody else may take that meanwhile."""
+
+    account: Account
+    look: str
+
+
 class Accounts:
     """The names of all accounts, in memory: about 400 bytes each."""
 
@@ -91,10 +99,15 @@ class Accounts:
         """Return the account with this id."""
         return self._ids.get(ident)
 
-    def holder(self, name: str, now: int) -> Account | None:
-        """Return the account for which ``name``, or one that looks like it, is kept."""
-        for account in (self.get(name), self._looks.get(skeleton(name))):
-            if account is not None and not is_free(account, now):
+    def alike(self, name: str, now: int) -> Account | None:
+        """Return the account for which a name that can't be told from ``name`` by the eye is kept."""
+        account = self._looks.get(skeleton(name))
+        return None if account is None or is_free(account, now) else account
+
+    def holder(self, name: str, now: int, besides: PersonId | None = None) -> Account | None:
+        """Return the account that keeps others but ``besides`` from taking ``name``: there may be two of them."""
+        for account in (self.get(name), self.alike(name, now)):
+            if account is not None and account.id != besides and not is_free(account, now):
                 return account
         return None
 
@@ -106,9 +119,25 @@ class Accounts:
                 del self._named[fold(old.name)]
             if self._looks.get(skeleton(old.name)) is old:
                 del self._looks[skeleton(old.name)]
-        self._named[fold(account.name)] = account
-        self._looks[skeleton(account.name)] = account
         self._ids[account.id] = account
+        key, look = fold(account.name), skeleton(account.name)
+        if not _yields(account, self._named.get(key)):
+            self._named[key] = account
+        if not _yields(account, self._looks.get(look)):
+            self._looks[look] = account
+
+
+def _yields(account: Account, holder: Account | None) -> bool:
+    """Whether a deleted account leaves its name to ``holder``, who has it by now or for longer."""
+    if account.state is not State.DELETED or holder is None or holder.id == account.id:
+        return False
+    return holder.state is not State.DELETED or holder.until > account.until
+
+
+def too_many_credentials(most: int) -> ChatError:
+    """Return the refusal of a credential of an account that has as many of its kind as it may."""
+    text = f"You have {most} of them, as many as one can: remove one first."
+    return ChatError(Code.TOO_MANY_CREDENTIALS, text, max=most)
 
 
 def is_free(account: Account, now: int) -> bool:

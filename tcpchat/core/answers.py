@@ -61,11 +61,15 @@ class LoggedIn(Answer, frozen=True):
 
 
 class Challenge(Answer, frozen=True):
-    """What is to be signed with a key: see docs/protocol.md for how they are joined."""
+    """What is to be signed with a key: see docs/protocol.md for how they are joined.
+
+    ``bound``: with the exporter of the connection's TLS, which the client must take from its own end of it. It is not
+    sent: a server in the middle could pass on that of its own connection to this one.
+    """
 
     nonce: str
     server: str
-    exporter: str
+    bound: bool
 
 
 class CredentialSummary(msgspec.Struct, frozen=True, gc=False):

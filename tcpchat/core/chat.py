@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
-from tcpchat.core.accounts import Account, Accounts
+from tcpchat.core.accounts import Accounts, ClaimedName
 from tcpchat.core.audience import Audience
 from tcpchat.core.bans import Bans
 from tcpchat.core.entries import RoomId, RoomRecord, Seq
@@ -64,7 +64,7 @@ class Chat:
     # Rooms whose creation is under way: all who want one of them ask for the same record.
     opening: dict[Key, RoomRecord] = field(default_factory=dict)
     # What each session is having stored under another name: nobody else may take that meanwhile.
-    claims: dict[Session, Account] = field(default_factory=dict)
+    claims: dict[Session, ClaimedName] = field(default_factory=dict)
     # The labels of rooms that the last batch has deleted: what it took before that is answered after it.
     gone: dict[RoomId, str] = field(default_factory=dict)
     # Hands over a change whose result nobody waits for.

@@ -682,8 +682,16 @@ for _line in TABLE.splitlines():
     _LOOKS |= {ord(_character): _look for _character in _characters}
 
 
+# Wide and narrow forms are the same letters (RFC 8265 section 3.3.1); in these blocks Unicode has nearly all of them.
+_WIDTHS: dict[int, str] = {
+    code: unicodedata.normalize("NFKC", chr(code))
+    for code in (0x3000, *range(0xFF01, 0xFFEF))
+    if unicodedata.decomposition(chr(code)).startswith(("<wide>", "<narrow>"))
+}
+
+
 def skeleton(name: str) -> str:
-    """Return what ``name`` looks like, without regard to case; not meant to be shown."""
-    seen = unicodedata.normalize("NFD", name).translate(_LOOKS)
+    """Return what ``name`` looks like, without regard to case and width; not meant to be shown."""
+    seen = unicodedata.normalize("NFD", name.translate(_WIDTHS)).translate(_LOOKS)
     # Small letters look alike too once they are small: a second look, after folding.
     return unicodedata.normalize("NFD", seen.casefold()).translate(_LOOKS).casefold()

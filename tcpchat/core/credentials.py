@@ -7,7 +7,7 @@ import re
 import msgspec
 from msgspec import UNSET
 
-from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State
+from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, too_many_credentials
 from tcpchat.core.announcements import announce
 from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done, Named
 from tcpchat.core.chat import Chat, not_logged_in
@@ -196,11 +196,7 @@ def _change(
     if add is None:
         return CredentialSummaries([_summary(credential) for credential in supply.credentials])
     if len(supply.credentials) >= chat.limits.credentials:
-        raise ChatError(
-            Code.TOO_MANY_CREDENTIALS,
-            f"You have {len(supply.credentials)} of them, as many as one can: remove one first.",
-            max=chat.limits.credentials,
-        )
+        raise too_many_credentials(chat.limits.credentials)
     if isinstance(add, NewToken):
         return IssueToken()
     if kind is CredentialKind.KEY:
@@ -215,7 +211,7 @@ def _add(
     days = add.expires if isinstance(add, NewToken) else None
     expires = None if days is None else chat.now() + days * _DAY_MS
     credential = Credential(CredentialId(chat.new_id()), account.id, kind, data, label, chat.now(), expires)
-    return ChangeCredentials(account.id, (credential,))
+    return ChangeCredentials(account.id, (credential,), most=chat.limits.credentials)
 
 
 def _made(session: Session, change: CredentialsChanged, remove: str | None) -> CredentialSummaries:
@@ -243,6 +239,7 @@ def _become(chat: Chat, session: Session, account: Account) -> User:
     if person is not None and person.id == account.id:
         person.registered = True
         session.credential = credential
+        session.by_password = True
         call(chat, person, account.name)  # it may be spelled another way
         return person.user
     return admit(chat, session, Proven(account, credential)).user

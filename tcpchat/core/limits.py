@@ -193,6 +193,16 @@ class Limits:
         least=64 * KIB,
     )
 
+    tls_messages: int = limit(
+        64,
+        "messages",
+        "Messages of TLS itself, such as one that renews keys, that a connection may send at once after its handshake; "
+        "some count twice. A key is good for millions of records, and to renew one costs as much as a command.",
+    )
+    tls_messages_per_second: float = limit(
+        1.0, "messages a second", "Messages of TLS itself after a burst: who sends more is cut off.", least=0.01
+    )
+
     connections_per_address: int = limit(
         256,
         "connections",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tcpchat.core.accounts import Account, State
+from tcpchat.core.accounts import Account, CredentialKind, State
 from tcpchat.core.administration import check_guest
 from tcpchat.core.announcements import announce
 from tcpchat.core.answers import Arrived, Challenge, JoinedRoom, LoggedIn
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.catalogue import summaries
 from tcpchat.core.chat import Chat
-from tcpchat.core.claims import check_allowed, check_free, is_free, variants
+from tcpchat.core.claims import check_allowed, check_free, free_variant
 from tcpchat.core.commands import Arrive, AskChallenge, Join, Login
 from tcpchat.core.entries import PersonId
 from tcpchat.core.membership import join, sign_out
@@ -78,14 +78,15 @@ def challenge(chat: Chat, session: Session, command: AskChallenge, supply: Suppl
     """Give the connection a nonce, to be signed once within two minutes."""
     nonce = b"".join(chat.new_id().to_bytes(8, "big") for _ in range(NONCE_BYTES // 8))
     session.nonce = (nonce, chat.now() + _NONCE_MS)
-    return Challenge(nonce.hex(), chat.identity.server, (session.channel.exporter or b"").hex())
+    return Challenge(nonce.hex(), chat.identity.server, session.channel.exporter is not None)
 
 
 def admit(chat: Chat, session: Session, proven: Proven) -> Person:
     """Make the session that of an account: the one function through which every proof ends.
 
     Raises ``suspended``, ``banned``, or ``bad-credentials`` for an account that has gone. A guest who holds the name
-    is given another.
+    is given another. Of an account that is connected as often as it can be, the password ends the oldest session that
+    was proved otherwise: a token that was stolen must not keep the owner out.
     """
     account = chat.accounts.by_id(proven.account.id) or proven.account
     check_state(account, chat.now())
@@ -93,12 +94,9 @@ def admit(chat: Chat, session: Session, proven: Proven) -> Person:
         raise banned
     _check_anonymous(session)
     person = chat.users.by_id(account.id)
+    by_password = proven.kind is CredentialKind.PASSWORD
     if person is not None and len(person.sessions) >= chat.limits.sessions_per_account:
-        raise ChatError(
-            Code.TOO_MANY_CONNECTIONS,
-            f"You are connected {len(person.sessions)} times, as often as one can be: close one first.",
-            max=chat.limits.sessions_per_account,
-        )
+        _end_one(chat, person, by_password=by_password)
     sign_out(chat, session)
     person = chat.users.by_id(account.id)
     if person is None:
@@ -107,6 +105,7 @@ def admit(chat: Chat, session: Session, proven: Proven) -> Person:
         chat.users.add(person)
     _begin(chat, session, person)
     session.credential = proven.credential
+    session.by_password = by_password
     if proven.expires is not None:
         chat.expiring[session] = proven.expires
     return person
@@ -149,6 +148,20 @@ def check_state(account: Account, now: int) -> None:
     raise ChatError(code, f"The account {account.name} is {word}{reason}", until=account.until)
 
 
+def _end_one(chat: Chat, person: Person, *, by_password: bool) -> None:
+    """End the oldest session that another may take the place of; raise ``too-many-connections`` if there is none."""
+    oldest = next((session for session in person.sessions if by_password and not session.by_password), None)
+    if oldest is None:
+        raise ChatError(
+            Code.TOO_MANY_CONNECTIONS,
+            f"You are connected {len(person.sessions)} times, as often as one can be: close one first.",
+            max=chat.limits.sessions_per_account,
+        )
+    sign_out(chat, oldest)
+    text = "You have logged in with your password elsewhere, and that often nobody can be connected."
+    chat.audience.dismiss(oldest, text, Code.TOO_MANY_CONNECTIONS)
+
+
 def _begin(chat: Chat, session: Session, person: Person) -> None:
     if person.sessions:
         announce(chat, "duplicate-session", user=person.name, person=person)
@@ -165,7 +178,7 @@ def _make_room(chat: Chat, account: Account) -> None:
     """Give another name to the guest who holds that of an account, or one that looks like it."""
     for guest in dict.fromkeys((chat.users.get(account.name), chat.users.alike(account.name))):
         if guest is not None and not guest.registered:
-            other = next(name for name in variants(chat, guest.name) if is_free(chat, name))
+            other = free_variant(chat, guest.name)
             call(chat, guest, other)
             for session in guest.sessions:
                 chat.audience.tell(session, f"Your name belongs to an account: you are called {other} now.")

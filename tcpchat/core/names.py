@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Set
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NewType
 
 from tcpchat.core.confusables import skeleton
@@ -50,6 +50,8 @@ _UNSEEN = re.compile(
 # Normalising takes time that grows with the square of the length. A decomposed name may be a few times longer
 # than its composed form, never so long.
 _FOLDED_CHARACTERS = 256
+# PRECIS takes some 50 us for a name, and one command asks for the same name several times.
+_KEPT_KEYS = 256
 
 
 def fold(name: str) -> Key:
@@ -62,6 +64,11 @@ def fold(name: str) -> Key:
         return Key(name.lower())
     if len(name) > _FOLDED_CHARACTERS:
         return Key(name)
+    return _fold(name)
+
+
+@lru_cache(_KEPT_KEYS)
+def _fold(name: str) -> Key:
     try:
         return Key(_precis().enforce(name))
     except UnicodeEncodeError:
@@ -125,7 +132,7 @@ def check_person_name(name: str, limits: Limits, forbidden: Set[str] = frozenset
     """
     name = check_name(name, limits)
     look = skeleton(name)
-    if look in _RESERVED_LOOKS or look in forbidden:
+    if fold(name) in RESERVED or look in _RESERVED_LOOKS or look in forbidden:
         raise ChatError(Code.BAD_NAME, f"The name {name} is reserved. Please choose another one.")
     return name
 

@@ -61,7 +61,7 @@ class Prove(Request, frozen=True):
 
 
 class Proven(msgspec.Struct, frozen=True, gc=False):
-    """Somebody has proved to be ``account``, as it was stored at that moment, by ``credential``.
+    """Somebody has proved to be ``account``, as it was stored at that moment, by ``credential``, which is of ``kind``.
 
     ``expires`` is until when that is good, in ms since 1970, UTC; None for ever.
     """
@@ -69,6 +69,7 @@ class Proven(msgspec.Struct, frozen=True, gc=False):
     account: Account
     credential: CredentialId
     expires: int | None = None
+    kind: CredentialKind = CredentialKind.PASSWORD
 
 
 class Protect(Request, frozen=True):
@@ -152,7 +153,8 @@ class ChangeCredentials(Request, frozen=True):
 
     One that is added under an id that is removed takes its place. With ``if_present`` nothing is done, and nothing
     removed or added, unless all of ``ids`` are still there: what is made anew of an old password must not bring it
-    back. With ``of`` only ``ids`` of that kind count. Supplies `CredentialsChanged`.
+    back. With ``of`` only ``ids`` of that kind count. ``most``: how many of the kind that is added the account may have
+    then; more supply ``too-many-credentials``. Supplies `CredentialsChanged`.
     """
 
     account: PersonId
@@ -161,6 +163,7 @@ class ChangeCredentials(Request, frozen=True):
     ids: tuple[CredentialId, ...] = ()
     of: CredentialKind | None = None
     if_present: bool = False
+    most: int | None = None
 
 
 class CredentialsChanged(msgspec.Struct, frozen=True, gc=False):

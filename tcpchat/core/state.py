@@ -55,7 +55,8 @@ class Session:
     ``ignores`` are the people whom it doesn't want to read, by their ids, with the names they had when that began.
     ``last_teller`` is who wrote directly last. ``credential`` is what the login was proved with, ``next_credential``
     what will take its place once it is committed. ``proven`` is the password that was right, to be changed. ``nonce``
-    is to be signed, until the time beside it. ``channel`` is how its bytes come and go.
+    is to be signed, until the time beside it. ``by_password``: the login was proved with the account's password.
+    ``channel`` is how its bytes come and go.
     """
 
     person: Person | None = None
@@ -65,6 +66,7 @@ class Session:
     last_teller: PersonId | None = None
     channel: Channel = PLAIN
     credential: CredentialId | None = None
+    by_password: bool = False
     next_credential: CredentialId | None = None
     proven: CredentialId | None = None
     nonce: tuple[bytes, int] | None = None

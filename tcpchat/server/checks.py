@@ -178,4 +178,4 @@ def refusal(text: str) -> ChatError:
 
 
 def _valid(account: Account, credential: Credential) -> Valid:
-    return Valid(Proven(account, credential.id, credential.expires), credential)
+    return Valid(Proven(account, credential.id, credential.expires, credential.kind), credential)

@@ -54,7 +54,12 @@ class Outbox:
         clogged = self.clogged
         self._transport.write(data)
         if clogged:
-            self._unread += len(data)
+            self.count(len(data))
+
+    def count(self, size: int) -> None:
+        """Count ``size`` bytes that were sent, if they are unread."""
+        if self.clogged:
+            self._unread += size
             if self._unread > self._limits.unread_bytes and not self._overrun_told:
                 self._overrun_told = True
                 # Not now: whoever writes may be going through a room's readers.

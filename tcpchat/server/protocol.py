@@ -160,6 +160,7 @@ class ChatProtocol(LineSplitter):
         if not clean and not self._outbox.finished:
             self._reason = "the connection broke" if reason.check(ConnectionLost) else reason.getErrorMessage()
         self._outbox.lost()
+        self._cancel_timers()
         # No more than it could have sent at once if it had stayed: whoever has gone is slowed by nothing.
         if self._pace is not None and self.line_mode:
             *lines, self._buffer = self._buffer.split(b"\n")
@@ -194,6 +195,10 @@ class ChatProtocol(LineSplitter):
         """The peer has ended its half without a goodbye: anybody may have cut off the rest of the last line."""
         self._end_half(complete=False)
 
+    def tls_has_said(self, size: int) -> None:
+        """TLS has answered the peer by itself: who doesn't read that is too slow like any other."""
+        self._outbox.count(size)
+
     # What the connection calls.
 
     def finish(self, last: bytes = b"") -> None:
@@ -221,14 +226,14 @@ class ChatProtocol(LineSplitter):
 
     def dismiss(self, text: str, code: Code) -> None:
         """Tell the peer why, and close. What it has sent and was not begun is dropped."""
-        if self._outbox.finished:
+        if self._outbox.finished:  # nobody hears it, but what was kept of a lost connection must not begin any more
+            self._drop_lines()
             return
         self._reason = text
         if self._connection is not None:
             self._connection.release()  # what it was about to be told comes first
         self.finish(self._notice(text, code))
-        self.paused = False
-        self._check_end()
+        self._drop_lines()
         if self._connection is not None:
             self._connection.hurry()
 
@@ -282,6 +287,8 @@ class ChatProtocol(LineSplitter):
         return self._connection.notify(text, code)
 
     def _drained(self) -> None:
+        if self._input_ended and self._logged_in and self._deadline.active():
+            self._deadline.reset(self._limits.login_seconds)
         if self._connection is not None:
             self._connection.drained()
 
@@ -311,7 +318,7 @@ class ChatProtocol(LineSplitter):
         if self._silence.active():
             self._silence.cancel()
         self._speaker = Speaker.TLS
-        self._layer = TlsLayer(self._security.tls.connection(), self, self._limits.early_bytes)
+        self._layer = TlsLayer(self._security.tls.connection(), self, self._limits, self._services.clock.seconds)
         below, self.transport = self.transport, self._layer
         self._outbox.move(self._layer)
         self._layer.start(below, hello)
@@ -353,7 +360,8 @@ class ChatProtocol(LineSplitter):
         """Take nothing more; ``complete``: what came after the last line end is a line, too."""
         if self._input_ended:
             return
-        self._cancel_timers()
+        if self._silence.active():
+            self._silence.cancel()
         self._input_ended = True
         if complete and self._first_bytes:
             data, self._first_bytes = self._first_bytes, b""
@@ -363,6 +371,14 @@ class ChatProtocol(LineSplitter):
             super().dataReceived(b"\n")
         else:
             self._buffer = b""
+        self._check_end()
+        # Else who doesn't read its answers would never end, and be here for ever.
+        if not self._outbox.finished and not self._deadline.active():
+            self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
+
+    def _drop_lines(self) -> None:
+        self.clearLineBuffer()
+        self.paused = False
         self._check_end()
 
     def _check_end(self) -> None:
@@ -377,6 +393,10 @@ class ChatProtocol(LineSplitter):
         for call in (self._silence, self._deadline):
             if call.active():
                 call.cancel()
+
+    @property
+    def _logged_in(self) -> bool:
+        return self._connection is not None and self._connection.logged_in
 
     def _watch_login(self) -> None:
         """Only a peer without a name has a time limit and a small line buffer."""
@@ -394,6 +414,12 @@ class ChatProtocol(LineSplitter):
     def _too_late(self) -> None:
         if self._shaking:
             self._hang_up("the TLS handshake took too long")
+            return
+        if self._logged_in:  # and its input has ended
+            if self._outbox.clogged:
+                self._too_slow()
+            else:
+                self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
             return
         self.dismiss("It took too long to log in. Please connect again.", Code.LOGIN_TIMEOUT)
 

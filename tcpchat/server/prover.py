@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import threading
 import traceback
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from tcpchat.auth.passwords import Hasher
 from tcpchat.auth.tokens import digest, new_token
 from tcpchat.core.accounts import Credential, CredentialId, CredentialKind
 from tcpchat.core.limits import Limits
-from tcpchat.core.proofs import PasswordProof
+from tcpchat.core.proofs import PasswordProof, SignatureProof
 from tcpchat.core.requests import (
     Change,
     ChangeCredentials,
@@ -38,7 +39,8 @@ from tcpchat.errors import ChatError, Code
 from tcpchat.server.checks import AccountReader, Checks, Hashing, Valid, refusal
 from tcpchat.server.turns import Turns, neighbourhood
 
-# Enough to keep one core busy while another look-up waits for the disk; they also check signatures, 0.1 ms each.
+# Enough to keep one core busy while another look-up waits for the disk; all but one also check signatures, 0.1 ms for
+# each key of the account.
 _LOOKUP_THREADS = 2
 # One check for each core, but no more: each takes 19 MiB while it runs.
 _MOST_THREADS = 8
@@ -73,8 +75,10 @@ class Prover:
     """Performs `Prove`, `Protect` and `ListCredentials` in threads. Its methods are called on the reactor's thread.
 
     Passwords cost a core's time: they wait in turns, a bounded number for each address, and one is checked for each
-    core (``threads``). All else is only looked up, one request for each connection. ``submit`` takes the changes that
-    follow from a login, whose results nobody waits for; ``now`` gives ms since 1970, UTC.
+    core (``threads``). All else is only looked up, one request for each connection. Signatures are compared with all
+    keys of an account, which takes more than a look-up: they wait in turns, too, and leave a thread to the others.
+    ``submit`` takes the changes that follow from a login, whose results nobody waits for; ``now`` gives ms since 1970,
+    UTC.
     """
 
     _log = Logger()
@@ -100,6 +104,7 @@ class Prover:
         self._checks = Checks(reader, hasher or Hasher(), now, scram_iterations)
         self._limits = limits
         self._turns: Turns[_Job] = Turns(threads, limits.checks_per_address, limits.checks)
+        self._signatures: Turns[_Job] = Turns(_LOOKUP_THREADS - 1, sys.maxsize, sys.maxsize)
         self._hashers = ThreadPoolExecutor(threads, thread_name_prefix="password check")
         self._readers = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="account reader")
         self._jobs: set[_Job] = set()
@@ -131,8 +136,12 @@ class Prover:
         job = _Job(request, done)
         if isinstance(request, Protect) or (isinstance(request, Prove) and isinstance(request.proof, PasswordProof)):
             self._queue(job, neighbourhood(address))
+            return
+        self._jobs.add(job)
+        if _is_signed(request):
+            self._signatures.add(neighbourhood(address), job)
+            self._next_signature()
         else:
-            self._jobs.add(job)
             self._readers.submit(self._work, job, None)
 
     def changed(self, change: CredentialsChanged) -> None:
@@ -149,10 +158,17 @@ class Prover:
 
     def _queue(self, job: _Job, address: str) -> None:
         self._turns.for_each, self._turns.total = self._limits.checks_per_address, self._limits.checks
+        ousted = self._turns.make_place(address)
         if self._turns.add(address, job):
             self._jobs.add(job)
             self._next()
-            return
+        else:
+            self._refuse(job)
+        if ousted is not None:  # last: its author may ask again at once, and would take the place
+            self._jobs.discard(ousted)
+            self._refuse(ousted)
+
+    def _refuse(self, job: _Job) -> None:
         seconds = math.ceil(max(1, len(self._turns)) * _CHECK_SECONDS / self._threads)
         unit = "second" if seconds == 1 else "seconds"
         text = f"Too many passwords are waiting to be checked. Please try again in {seconds} {unit}."
@@ -163,6 +179,12 @@ class Prover:
         while not self._stopped and (turn := self._turns.take()) is not None:
             address, job = turn
             self._hashers.submit(self._work, job, address)
+
+    def _next_signature(self) -> None:
+        """Give the readers' threads the next signature, if they have none."""
+        while not self._stopped and (turn := self._signatures.take()) is not None:
+            address, job = turn
+            self._readers.submit(self._work, job, address)
 
     def _begin(self, everyone: threading.Barrier) -> None:
         with suppress(threading.BrokenBarrierError):  # we are stopping already
@@ -197,10 +219,11 @@ class Prover:
     def _finished(self, job: _Job, address: str | None, outcome: Supply | Valid | ChangeCredentials | None) -> None:
         self._jobs.discard(job)
         if address is not None:
-            self._turns.done(address)
+            (self._signatures if _is_signed(job.request) else self._turns).done(address)
         if isinstance(outcome, Valid):
             outcome = self._settle(job, address, outcome)
         self._next()
+        self._next_signature()
         if isinstance(outcome, ChangeCredentials):
             self._submit(outcome)
         elif outcome is not None:
@@ -239,6 +262,10 @@ def _at_once(request: IssueToken | ReadKey) -> Supply:
         return IssuedToken(token, digest(token))
     except ChatError as error:
         return error.detached()
+
+
+def _is_signed(request: Request) -> bool:
+    return isinstance(request, Prove) and isinstance(request.proof, SignatureProof)
 
 
 def _cores() -> int:

@@ -40,6 +40,14 @@ class _Loaded:
     pairs: tuple[Pair, ...]
 
 
+@dataclass(slots=True)
+class _Kept:
+    """What is kept with one connection: its contexts, and how often it has dealt with messages of TLS itself."""
+
+    loaded: _Loaded
+    steps: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What came of looking at the files: words for the log. ``refused``: the old certificate stays in use."""
@@ -67,7 +75,7 @@ class TlsContext:
         loaded = self._loaded
         connection = SSL.Connection(loaded.default)
         # OpenSSL calls back into what was loaded, and a reload in the middle of the handshake would free it.
-        connection.set_app_data(loaded)
+        connection.set_app_data(_Kept(loaded))
         connection.set_accept_state()
         return connection
 
@@ -138,6 +146,7 @@ def _context(pair: Pair) -> SSL.Context:
     context.set_cipher_list(_CIPHERS)
     context.set_verify(SSL.VERIFY_PEER, _accept_any)
     context.set_alpn_select_callback(_choose_protocol)
+    context.set_info_callback(_count_step)
     try:
         context.use_certificate(pair.leaf)
         for certificate in pair.chain[1:]:
@@ -151,6 +160,20 @@ def _context(pair: Pair) -> SSL.Context:
 
 def _accept_any(connection: SSL.Connection, certificate: object, error: int, depth: int, valid: int) -> bool:
     return True  # its fingerprint is what counts, and OpenSSL sees to it that the client has the key
+
+
+def steps_of(connection: SSL.Connection) -> int:
+    """Return how often a connection of `TlsContext` has dealt with messages of TLS itself, in its handshake and since.
+
+    What the peer says above TLS is not counted; such a message counts once or twice.
+    """
+    kept: _Kept = connection.get_app_data()
+    return kept.steps
+
+
+def _count_step(connection: SSL.Connection, where: int, value: int) -> None:
+    if where == SSL.SSL_CB_ACCEPT_EXIT:
+        connection.get_app_data().steps += 1
 
 
 def _choose_protocol(connection: SSL.Connection, offered: list[bytes]) -> bytes:

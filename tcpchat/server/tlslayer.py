@@ -16,10 +16,13 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from tcpchat.core.channel import Channel
-from tcpchat.server.tls import reason_of
+from tcpchat.core.limits import Limits
+from tcpchat.server.tls import reason_of, steps_of
 
 # A record has at most 16 KiB and a little (RFC 8446 section 5.2).
 _CHUNK_BYTES = 32 * 1024
+# What OpenSSL is given at once: with messages of its own, the smallest of 27 bytes, it would be busy for long.
+_PIECE_BYTES = 8 * 1024
 # RFC 9266 section 2: this label, no context, 32 bytes.
 _EXPORTER_LABEL = b"EXPORTER-Channel-Binding"
 _EXPORTER_BYTES = 32
@@ -30,7 +33,7 @@ class TlsFailed(Exception):
 
 
 class Above(Interface):
-    """The protocol above: what Twisted calls on a TCP connection, and two things more."""
+    """The protocol above: what Twisted calls on a TCP connection, and three things more."""
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the peer has said."""
@@ -50,6 +53,9 @@ class Above(Interface):
     def input_torn(self) -> None:
         """The peer has ended without saying so: what it said last may be cut off."""
 
+    def tls_has_said(self, size: int) -> None:
+        """TLS itself has sent ``size`` bytes besides what was written."""
+
 
 @implementer(IHalfCloseableProtocol)
 class TlsLayer(Protocol):
@@ -58,15 +64,25 @@ class TlsLayer(Protocol):
     Twisted's own (`twisted.protocols.tls`) closes a connection as soon as the peer says that it won't send any more;
     since TLS 1.3 (RFC 8446 section 6.1) such a peer still reads, as on a plain connection. Here both halves end one
     by one, and what is written at once leaves in one piece. The producer above is the transport's: what OpenSSL keeps
-    is never more than one record. In the handshake no more than ``handshake_bytes`` are taken from the peer.
+    is never more than one record. What follows the peer's closure alert is not read (RFC 8446 section 6.1).
+
+    In the handshake no more than ``early_bytes`` are taken from the peer, and after it a few messages of TLS itself
+    (``tls_messages`` and ``tls_messages_per_second``), such as KeyUpdate (RFC 8446 section 4.6.3): a connection that
+    sends more of them is cut. ``seconds`` is the reactor's clock.
     """
 
     transport: Any
 
-    def __init__(self, tls: SSL.Connection, above: Above, handshake_bytes: int) -> None:
+    def __init__(self, tls: SSL.Connection, above: Above, limits: Limits, seconds: Callable[[], float]) -> None:
         self._tls = tls
         self._above = above
-        self._handshake_left = handshake_bytes
+        self._limits = limits
+        self._seconds = seconds
+        self._handshake_left = limits.early_bytes
+        # How many steps OpenSSL had made when we looked last, how many are too recent to forget, and when that was.
+        self._steps = 0
+        self._recent_steps = 0.0
+        self._looked_at = 0.0
         # The handshake is over.
         self.shaken = False
         # What is to be sent, and then done, after it.
@@ -92,19 +108,16 @@ class TlsLayer(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of the handshake, or records."""
-        if self._over:
-            return
         if not self.shaken:
             self._handshake_left -= len(data)
             if self._handshake_left < 0:
                 self._fail("the handshake does not end")
                 return
-        self._tls.bio_write(data)
-        if not self.shaken:
-            self._shake_hands()
-        if self.shaken:
-            self._read()
-        self._flush()
+        if len(data) <= _PIECE_BYTES:
+            self._take(data)
+        else:
+            for start in range(0, len(data), _PIECE_BYTES):
+                self._take(data[start : start + _PIECE_BYTES])
 
     def readConnectionLost(self) -> None:
         """The peer has ended its half of the TCP connection."""
@@ -122,7 +135,7 @@ class TlsLayer(Protocol):
         """The connection is gone."""
         self._over = True
         self._above.connectionLost(self._reason or reason)
-        del self._above  # it knows us, too
+        del self._above, self._tls  # they know us, or hold much: nobody is to wait for the collector
 
     # What the protocol above calls.
 
@@ -168,10 +181,34 @@ class TlsLayer(Protocol):
         self.transport.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """Read on."""
-        self.transport.resumeProducing()
+        """Read on, unless the peer has ended its half."""
+        if not self._peer_ended:
+            self.transport.resumeProducing()
 
     # How it goes.
+
+    def _take(self, data: bytes) -> None:
+        if self._over or self._peer_ended:
+            return
+        self._tls.bio_write(data)
+        if not self.shaken:
+            self._shake_hands()
+        if self.shaken:
+            self._read()
+        if not self._over:
+            if size := self._flush():
+                self._above.tls_has_said(size)
+            if self.shaken and (steps := steps_of(self._tls)) != self._steps:
+                self._check_steps(steps)
+
+    def _check_steps(self, steps: int) -> None:
+        """Cut a peer that keeps OpenSSL busy with itself: that costs much more than what it sends."""
+        now = self._seconds()
+        forgotten = max(0.0, now - self._looked_at) * self._limits.tls_messages_per_second
+        self._recent_steps = max(0.0, self._recent_steps - forgotten) + steps - self._steps
+        self._steps, self._looked_at = steps, now
+        if self._recent_steps > self._limits.tls_messages:
+            self._fail("it sends too much that is no content")
 
     def _shake_hands(self) -> None:
         try:
@@ -182,6 +219,7 @@ class TlsLayer(Protocol):
             self._fail(reason_of(error))
             return
         self.shaken = True
+        self._steps, self._looked_at = steps_of(self._tls), self._seconds()
         self._flush()
         self._above.handshake_done(_channel(self._tls))
         early, self._early = b"".join(self._early), []
@@ -198,6 +236,7 @@ class TlsLayer(Protocol):
                 return
             except SSL.ZeroReturnError:
                 self._peer_ended = True
+                self.transport.pauseProducing()  # as when TCP's half has ended: nothing can come that counts
                 self._above.readConnectionLost()
             except SSL.Error as error:
                 self._fail(reason_of(error))
@@ -229,17 +268,21 @@ class TlsLayer(Protocol):
         else:
             self.transport.loseConnection()
 
-    def _flush(self) -> None:
-        """Send what OpenSSL has to send, in one piece."""
+    def _flush(self) -> int:
+        """Send what OpenSSL has to send, in one piece; return its bytes."""
         if self._over:
-            return
+            return 0
         pieces: list[bytes] = []
         try:
             while True:
                 pieces.append(self._tls.bio_read(_CHUNK_BYTES))
         except SSL.Error:  # there is no more
-            if pieces:
-                self.transport.write(b"".join(pieces))
+            pass
+        if not pieces:
+            return 0
+        sent = b"".join(pieces)
+        self.transport.write(sent)
+        return len(sent)
 
 
 def _channel(tls: SSL.Connection) -> Channel:

@@ -52,6 +52,20 @@ class Turns(Generic[Job]):
         self._count += 1
         return True
 
+    def make_place(self, address: str) -> Job | None:
+        """Take out and return a job, so that another can wait, when all places are taken.
+
+        It is the last one of the address with most jobs waiting, if these are several and ``address`` has none: a few
+        that keep all places taken must not keep out everybody else. None if nothing was taken out.
+        """
+        if self._count < self.total or self.waiting(address):
+            return None
+        jobs = max(self._waiting.values(), key=len)
+        if len(jobs) < 2:
+            return None
+        self._count -= 1
+        return jobs.pop()
+
     def take(self) -> tuple[str, Job] | None:
         """Return the next job, with its address, to be done now; None if there is none, or enough are in hand."""
         if not self._next or len(self._in_hand) >= self._at_once:

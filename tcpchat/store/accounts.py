@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, func, insert, or_, select, update
 
-from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, is_free
+from tcpchat.core.accounts import (
+    Account,
+    Credential,
+    CredentialId,
+    CredentialKind,
+    State,
+    is_free,
+    too_many_credentials,
+)
 from tcpchat.core.entries import PersonId
 from tcpchat.core.requests import ChangeCredentials, NoteUse, SaveAccount
 from tcpchat.core.roles import ServerRole
@@ -107,6 +115,11 @@ def change_credentials(connection: Connection, change: ChangeCredentials) -> Seq
     if removed:
         connection.execute(delete(credentials).where(credentials.c.id.in_(removed)))
     _add(connection, change.add)
+    if change.add and change.most is not None:
+        kind = int(change.add[0].kind)
+        mine = select(func.count()).where(credentials.c.account == change.account, credentials.c.kind == kind)
+        if connection.execute(mine).scalar_one() > change.most:
+            raise too_many_credentials(change.most)
     return removed
 
 

@@ -116,6 +116,8 @@ def test_what_nobody_can_see_is_no_part_of_a_name(name: str) -> None:
         ("OLGA", "\u041eLGA"),
         ("Straße", "STRASSE"),
         ("paypal", "\u0440\u0430\u0443\u0440\u0430l"),
+        ("lan", "\uff29an"),
+        ("m\u0456na", "\uff4d\uff49\uff4e\uff41"),
     ],
 )
 def test_names_that_look_alike(one: str, other: str) -> None:
@@ -128,7 +130,21 @@ def test_names_that_do_not(one: str, other: str) -> None:
     assert skeleton(one) != skeleton(other)
 
 
-@pytest.mark.parametrize("name", ["Adm\u0456n", "SERVER", "r00t", "y\u043eu", "tcpchat", "and", "rnore"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Adm\u0456n",
+        "SERVER",
+        "ADMIN",
+        "r00t",
+        "y\u043eu",
+        "tcpchat",
+        "and",
+        "rnore",
+        "\uff53\uff45\uff52\uff56\uff45\uff52",
+        "\uff41dmin",
+    ],
+)
 def test_what_looks_like_a_reserved_word_is_reserved(name: str) -> None:
     with pytest.raises(ChatError, match="reserved"):
         check_person_name(name, LIMITS)

@@ -15,6 +15,7 @@ from tcpchat.core.limits import Limits
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.roster import Roster
 from tests.house import House, Script, Terminal
+from tests.transport import BUFFER_BYTES
 
 TRUSTED = (ip_network("192.0.2.0/24"),)
 
@@ -445,6 +446,70 @@ def test_a_peer_that_does_not_read_its_answers_gets_no_more_of_them() -> None:
         nina.transport.start_reading()
         house.settle()
     assert [line["id"] for line in nina.take()] == list(range(100))
+
+
+def clogged(house: House, script: Script) -> None:
+    """Let somebody ask and not read until more is not answered, and end its half then, in the middle of a line."""
+    script.transport.stop_reading()
+    while script.transport.waiting <= BUFFER_BYTES:
+        house.clock.advance(0.02)
+        script.transport.receive(b'{"op":"hello","id":"%b"}\n' % (b"x" * 64))
+    script.transport.receive(b'{"op":"ping","id":1}')
+    script.transport.end()
+
+
+def test_who_has_ended_its_half_before_logging_in_and_reads_nothing_is_closed_in_time(house: House) -> None:
+    script = Script(house)
+    clogged(house, script)
+    house.clock.advance(Limits().login_seconds)
+    house.clock.advance(Limits().drain_seconds)
+    assert script.transport.closed
+
+
+def test_who_has_ended_its_half_and_reads_slowly_gets_every_answer(house: House) -> None:
+    script = Script(house, "nina")
+    script.transport.stop_reading()
+    script.transport.receive(b'{"op":"hello","id":"%b"}\n' % (b"x" * 64) * 600)
+    script.transport.end()
+    for _ in range(2):
+        for _ in range(300):
+            house.clock.advance(0.02)
+        assert script.transport.waiting > BUFFER_BYTES
+        house.clock.advance(Limits().login_seconds - 10)
+        script.transport.start_reading()
+        script.transport.stop_reading()
+    script.transport.start_reading()
+    for _ in range(600):
+        house.clock.advance(0.02)
+    assert [line["op"] for line in script.take()] == ["hello"] * 600
+    assert script.transport.closed
+
+
+def test_who_has_ended_its_half_waits_for_a_slow_commit_as_long_as_it_takes(house: House) -> None:
+    script = Script(house, "nina")
+    script.enter("lobby")
+    number = script.post("say", room="lobby", text="hello")
+    script.transport.end()
+    for _ in range(3):
+        house.clock.advance(Limits().login_seconds)
+    house.settle()
+    assert script.take()[-1]["id"] == number
+    assert script.transport.closed
+
+
+def test_who_has_ended_its_half_and_reads_nothing_is_not_there_for_ever(house: House) -> None:
+    script = Script(house, "nina")
+    clogged(house, script)
+    house.clock.advance(Limits().login_seconds - 1)
+    script.transport.start_reading()
+    assert script.take()[-1]["op"] == "ping"
+    assert script.transport.closed
+    script = Script(house, "otto")
+    clogged(house, script)
+    house.clock.advance(Limits().login_seconds)
+    house.clock.advance(Limits().drain_seconds)
+    assert script.transport.closed
+    assert len(house.hub.users) == 0
 
 
 def test_a_page_of_history_is_bounded_in_bytes() -> None:

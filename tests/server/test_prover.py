@@ -87,6 +87,8 @@ class FakeAccounts:
         self.opened: set[int] = set()
         self.asked: list[object] = []
         self.failing = False
+        # Keys are given when this lets one go.
+        self.hold: threading.Semaphore | None = None
 
     def open(self) -> None:
         self.opened.add(threading.get_ident())
@@ -99,6 +101,8 @@ class FakeAccounts:
 
     def credentials(self, account: PersonId, kinds: Sequence[CredentialKind]) -> Sequence[Credential]:
         self.asked.append(tuple(kinds))
+        if self.hold is not None and CredentialKind.KEY in kinds:
+            assert self.hold.acquire(timeout=PATIENCE)
         return [kept for kept in self.kept if kept.account == account and kept.kind in kinds]
 
     def token(self, data: str) -> Credential | None:
@@ -532,6 +536,44 @@ def test_listing_gives_one_kind_with_what_has_expired(house: House) -> None:
     second = house.accounts.attach(CredentialKind.TOKEN, "d")
     supply = house.answer(ListCredentials(NINA, CredentialKind.TOKEN))
     assert supply == CredentialList(NINA, (first, second))
+
+
+def test_who_keeps_all_places_taken_keeps_nobody_else_out(build: HouseMaker) -> None:
+    house = build(Limits(checks=4, checks_per_address=4))
+    house.accounts.attach(CredentialKind.PASSWORD, f"hash of {SECRET}")
+    flood = [house.ask(guess(password="wrong"), "198.51.100.1") for _ in range(5)]
+    house.begun()
+    told = house.ask(guess())
+    assert told == []
+    (last,) = flood[-1]
+    assert isinstance(last, ChatError)
+    assert last.code is Code.TOO_MANY_ATTEMPTS
+    assert "retry_seconds" in last.facts
+    for _ in range(2):
+        house.let_go()
+    proven(told[0])
+    assert [len(answers) for answers in flood] == [1, 0, 0, 0, 1]
+
+
+def test_signatures_leave_a_thread_to_the_others_and_take_turns(house: House) -> None:
+    token = new_token()
+    house.accounts.attach(CredentialKind.TOKEN, digest(token))
+    house.accounts.hold = threading.Semaphore(0)
+    proof = SignatureProof(b"wrong", b"message")
+    flood = [house.ask(Prove(NINA, proof), "198.51.100.1") for _ in range(10)]
+    told = house.ask(Prove(None, TokenProof(token)))
+    house.turn()
+    proven(told[0])
+    other = house.ask(Prove(NINA, proof))
+    for _ in range(2):
+        house.accounts.hold.release()
+        house.turn()
+    refused(other[0])
+    assert sum(len(answers) for answers in flood) == 1
+    for _ in range(9):
+        house.accounts.hold.release()
+        house.turn()
+    assert all(flood)
 
 
 # Beginning, ending, faults

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gc
+import struct
 import weakref
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from hypothesis import given
 from hypothesis import strategies as st
 from OpenSSL import SSL
@@ -42,11 +46,17 @@ class Client:
         self.transport: MemoryTransport = house.connect()
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_max_proto_version(version)
+        self.secrets: dict[str, bytes] = {}
+        context.set_keylog_callback(self._keep_secret)
         if own is not None:
             context.use_certificate(own.certificate)
             context.use_privatekey(own.key)
         self.tls = SSL.Connection(context)
         self.tls.set_connect_state()
+
+    def _keep_secret(self, connection: SSL.Connection, line: bytes) -> None:
+        kind, _, secret = line.decode().split()
+        self.secrets[kind] = bytes.fromhex(secret)
 
     def hello(self) -> bytes:
         with pytest.raises(SSL.WantReadError):
@@ -86,6 +96,56 @@ class Client:
                 text += self.tls.recv(65_536)
         except (SSL.WantReadError, SSL.ZeroReturnError):
             return text
+
+
+class KeyUpdates:
+    """Records that take other keys, as many as one likes (RFC 8446 sections 4.6.3, 5.2 and 7): a TLS 1.3 of its own.
+
+    ``after``: how many records the client has sent.
+    """
+
+    def __init__(self, client: Client, *, requested: bool, after: int = 0) -> None:
+        assert client.tls.get_cipher_name() == "TLS_AES_256_GCM_SHA384"
+        self._secret = client.secrets["CLIENT_TRAFFIC_SECRET_0"]
+        self._message = b"\x18\x00\x00\x01" + bytes([requested]) + b"\x16"
+        self._number = after
+
+    def take(self, count: int) -> bytes:
+        return b"".join(self._one() for _ in range(count))
+
+    def _one(self) -> bytes:
+        header = b"\x17\x03\x03" + struct.pack(">H", len(self._message) + 16)
+        key = self._expand("key", 32)
+        nonce = (int.from_bytes(self._expand("iv", 12), "big") ^ self._number).to_bytes(12, "big")
+        self._secret, self._number = self._expand("traffic upd", 48), 0
+        return header + AESGCM(key).encrypt(nonce, self._message, header)
+
+    def _expand(self, label: str, size: int) -> bytes:
+        text = b"tls13 " + label.encode()
+        return HKDFExpand(SHA384(), size, struct.pack(">HB", size, len(text)) + text + b"\0").derive(self._secret)
+
+
+class CountedConnection(SSL.Connection):
+    """Knows how many bytes of the peer it was given."""
+
+    given = 0
+
+    def bio_write(self, buf: bytes | bytearray | memoryview) -> int:
+        self.given += len(buf)
+        return super().bio_write(buf)
+
+
+class CountedTls(TlsContext):
+    """Makes connections that count; the last is the ``latest``."""
+
+    latest: CountedConnection
+
+    def connection(self) -> SSL.Connection:
+        plain = super().connection()
+        self.latest = CountedConnection(plain.get_context())
+        self.latest.set_app_data(plain.get_app_data())
+        self.latest.set_accept_state()
+        return self.latest
 
 
 def _channel(house: House) -> Channel:
@@ -216,6 +276,78 @@ def test_who_ends_its_half_is_answered_and_a_line_that_may_be_torn_does_not_coun
     assert ("nina: torn" in heard) is goodbye
     assert heard.endswith("Goodbye.\r\n")
     assert client.transport.closed
+
+
+def test_what_follows_the_goodbye_is_not_kept(tmp_path: Path) -> None:
+    tls = CountedTls(PairFiles(*issue("localhost").write(tmp_path)))
+    house = House(security=Security(tls))
+    client = Client(house)
+    client.shake_hands()
+    client.send(b'{"op":"login","id":1,"data":{"name":"nobody","password":"wrong horse"}}')
+    client.tls.shutdown()
+    client.pump()
+    assert not client.transport.reading
+    given = tls.latest.given
+    for _ in range(10):  # what was read before, or comes all the same
+        client.transport.receive(b"z" * 65_536)
+    assert tls.latest.given == given
+    house.settle()
+    assert b"bad-credentials" in client.take()
+    assert client.transport.closed
+
+
+def test_openssl_s_memory_is_free_as_soon_as_the_connection_is_gone(tmp_path: Path) -> None:
+    tls = CountedTls(PairFiles(*issue("localhost").write(tmp_path)))
+    house = House(security=Security(tls))
+    client = Client(house)
+    client.shake_hands()
+    client.send(b"nina\n")
+    gone = weakref.ref(tls.latest)
+    del tls.latest
+    gc.collect()
+    gc.disable()
+    try:
+        client.transport.tear()
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("requested", [True, False])
+def test_a_flood_of_new_keys_ends_the_connection(house: House, requested: bool) -> None:
+    client = Client(house)
+    client.shake_hands()
+    client.send(b"nina\n")
+    client.transport.stop_reading()
+    flood = KeyUpdates(client, requested=requested, after=1).take(_LIMITS.tls_messages * 20)
+    client.transport.receive(flood)
+    assert client.transport.closed
+    assert client.transport.waiting < 16 * 1024, "not much is answered"
+    assert len(house.hub.users) == 0
+
+
+def test_new_keys_now_and_then_are_welcome(house: House) -> None:
+    client = Client(house)
+    client.shake_hands()
+    client.send(b"nina\n")
+    updates = KeyUpdates(client, requested=True, after=1)
+    for _ in range(_LIMITS.tls_messages):
+        client.transport.receive(updates.take(10))
+        house.clock.advance(20 / _LIMITS.tls_messages_per_second)
+    assert not client.transport.closed
+
+
+def test_what_tls_answers_by_itself_counts_as_unread(tls: TlsContext) -> None:
+    house = House(Limits(tls_messages=100_000, unread_bytes=1024), security=Security(tls))
+    client = Client(house)
+    client.shake_hands()
+    client.transport.stop_reading()
+    updates = KeyUpdates(client, requested=True)
+    client.transport.receive(updates.take(3_000))
+    assert not client.transport.write_closed
+    client.transport.receive(updates.take(100))
+    house.clock.advance(0)
+    assert client.transport.write_closed
 
 
 def test_a_peer_that_reads_slowly_is_slowed_and_closed_as_ever(house: House) -> None:

@@ -69,6 +69,24 @@ def test_what_waits_is_bounded_for_each_address_and_in_all() -> None:
     assert served(turns, 5) == ["b", "c", "a", "b", "a"]
 
 
+def test_who_waits_for_nothing_takes_a_place_of_who_has_most() -> None:
+    turns = filled(Turns(1, 4, 8), {"a": 2, "b": 4, "c": 2})
+    assert turns.make_place("c") is None
+    assert turns.make_place("nina") == 3
+    assert turns.add("nina", 0)
+    assert (turns.waiting("b"), len(turns)) == (3, 8)
+    assert turns.make_place("otto") == 2
+    assert turns.make_place("anna") is None, "there is a place already"
+    assert turns.add("otto", 0)
+    assert served(turns, 8) == ["a", "b", "c", "nina", "otto", "a", "b", "c"]
+
+
+def test_nobody_s_only_place_is_taken_away() -> None:
+    turns = filled(Turns(1, 4, 3), {"a": 1, "b": 1, "c": 1})
+    assert turns.make_place("nina") is None
+    assert not turns.add("nina", 0)
+
+
 def test_nothing_is_kept_of_an_address_that_waits_for_nothing() -> None:
     turns = filled(Turns(1, 4, 100), {f"10.0.0.{n}": 1 for n in range(50)})
     served(turns, 50)

@@ -269,6 +269,20 @@ def test_nothing_is_added_to_an_account_that_is_not_there(store: Store) -> None:
     assert numbers(store, ANNA) == numbers(store, BERT) == []
 
 
+def test_no_more_credentials_of_a_kind_than_the_account_may_have(store: Store) -> None:
+    kept = (token(1, 1, "a" * 64), proof(2, 1, KEY, "one"), proof(3, 1, KEY, "two"))
+    store.commit(SaveAccount(account(1, "anna"), kept), SaveAccount(account(2, "bert"), (token(4, 2, "b" * 64),)))
+    store.furnish(GARDEN)
+    outcome = store.commit(
+        ChangeCredentials(ANNA, (token(5, 1, "c" * 64),), most=2),
+        ChangeCredentials(ANNA, (token(6, 1, "d" * 64),), most=2),
+        ChangeCredentials(ANNA, (token(7, 1, "e" * 64),), ids=(CredentialId(1),), most=2),
+        say(GARDEN, "hello"),
+    )
+    assert told(outcome.supplies) == ["+5", "too-many-credentials", "-1 +7", 1]
+    assert numbers(store, ANNA) == [2, 3, 5, 7]
+
+
 def test_a_use_is_noted_and_one_of_what_is_gone_is_nothing(store: Store) -> None:
     store.commit(SaveAccount(account(1, "anna"), (password(7, 1), token(8, 1, "a"))))
     uses = [(7, NOW + 5), (99, NOW), (8, NOW + 6), (7, NOW + 9)]

@@ -126,6 +126,6 @@ ROWS = (
         GROUP,
         "Ask for what is to be signed with a key.",
         op="challenge",
-        reply="nonce, server, exporter",
+        reply="nonce, server, bound",
     ),
 )
