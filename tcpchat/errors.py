@@ -18,6 +18,7 @@ class Code(StrEnum):
     BAD_UTF8 = "bad-utf8"
     BANNED = "banned"
     BUSY = "busy"
+    CREDENTIAL_EXISTS = "credential-exists"
     EMERGENCY = "emergency"
     FORBIDDEN_NAME = "forbidden-name"
     INTERNAL = "internal"

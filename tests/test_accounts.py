@@ -246,14 +246,22 @@ def test_nothing_that_was_kept_of_a_lost_connection_begins_after_a_revocation(ho
 def test_unregistering_ends_everything_and_keeps_the_name_a_while(house: House) -> None:
     nina, elsewhere = registered(house), Script(house)
     elsewhere.ask("login", name="nina", password=SECRET)
-    assert refusal(nina, "unregister", password="wrong horse") is Code.BAD_CREDENTIALS
+    with pytest.raises(ChatError, match=r"^That is not your password\.$"):
+        nina.ask("unregister", password="wrong horse")
     nina.ask("unregister", password=SECRET)
     house.settle()
-    assert nina.transport.write_closed
     assert elsewhere.transport.write_closed
+    assert not nina.transport.write_closed
+    assert [line for line in nina.take() if line["op"] == "notice"] == []
+    assert refusal(nina, "rooms") is Code.NOT_LOGGED_IN
+    nina.ask("login", name="someone")
+    assert refusal(nina, "password", old=SECRET, new=SECRET) is Code.ACCOUNT_NEEDED
     stranger = Script(house)
     assert refusal(stranger, "login", name="nina", password=SECRET) is Code.BAD_CREDENTIALS
-    assert refusal(stranger, "login", name="nina") is Code.NAME_REGISTERED
+    kept = r"^The account nina was deleted; its name is kept until 12 February 2024\. nina2 is free\.$"
+    with pytest.raises(ChatError, match=kept) as refused:
+        stranger.ask("login", name="nina")
+    assert refused.value.code is Code.NAME_REGISTERED
     house.clock.advance(60)
     house.clock.advance(91 * DAY)
     Script(house, "nina")
@@ -435,7 +443,7 @@ def test_the_exporter_is_never_sent_only_whether_it_is_to_be_signed(house: House
     assert person.ask("challenge")["bound"] is False
     session_of(house, person).channel = Channel(secure=True, exporter=EXPORTER)
     asked = person.ask("challenge")
-    assert asked.keys() == {"nonce", "server", "bound"}
+    assert asked.keys() == {"nonce", "server", "bound", "name"}
     assert asked["bound"] is True
     assert EXPORTER.hex() not in str(asked)
 
@@ -478,31 +486,32 @@ def test_an_account_has_no_more_tokens_for_making_them_at_once() -> None:
 def test_a_person_at_a_terminal_registers_and_comes_back(house: House) -> None:
     nina = Terminal(house, "nina")
     nina.type("/register")
-    assert nina.transport.take() == b"\xff\xfb\x01A new password: (It may be seen on your screen.)\r\n"
+    assert nina.transport.take() == b"\xff\xfb\x01"
+    house.clock.advance(1)
+    assert nina.take() == ["A new password: (It may be seen on your screen.)"]
     nina.type(SECRET)
     assert nina.take() == ["The same once more:"]
     nina.type("something else")
-    assert nina.transport.take() == b"These were not the same. Nothing was done.\r\n"
-    for line in ("/register", SECRET, SECRET):
+    assert nina.take() == ["These were not the same. Try again, or press Enter.", "A new password:"]
+    for line in (SECRET, SECRET):
         nina.type(line)
     assert nina.transport.take().endswith(b"The name nina is yours now. To come back, type it, or /login nina.\r\n")
     nina.type("/quit")
     nina = Terminal(house)
     nina.type("Nina")
-    assert nina.transport.take().splitlines()[-2:] == [
-        b"\xff\xfb\x01The name nina is registered. If it is not yours, press Enter.",
-        b"The password of nina: (It may be seen on your screen.)",
-    ]
-    nina.transport.receive(b"\xff\xfd\x01")  # its telnet hides what is typed
-    nina.type("wrong")
-    assert nina.transport.take() == (
-        b"\r\n\xff\xfc\x01That name and what proves it don't belong together. Try again, or press Enter.\r\n"
-        b"The password of nina: (It may be seen on your screen.)\r\n"
+    assert nina.transport.take().splitlines()[-1] == (
+        b"\xff\xfb\x01The name nina is registered. If it is not yours, press Enter."
     )
-    nina.transport.receive(b"\xff\xfe\x01")
-    assert nina.transport.take() == b"\xff\xfb\x01"
+    nina.transport.receive(b"\xff\xfd\x01")  # its telnet hides what is typed
+    assert nina.take() == ["The password of nina:"]
+    nina.type("wrong")
+    assert nina.take() == [
+        "",
+        "That name and what proves it don't belong together. Try again, or press Enter.",
+        "The password of nina:",
+    ]
     nina.type("")
-    assert shown(nina)[-1] == "What is your name?"
+    assert nina.transport.take() == b"\r\n\xff\xfc\x01What is your name?\r\n"
     nina.type("nina")
     nina.type(SECRET)
     assert "Hello, nina. Type /help to see what you can do." in shown(nina)
@@ -522,7 +531,9 @@ def test_a_guest_at_a_terminal_becomes_the_account(house: House) -> None:
     assert listed.startswith("bot, id ")
     assert "good until Tuesday 21 November 2023, never used." in listed
     nina.type("/tokens burn")
-    assert nina.take() == ["To see them, type /tokens; else /tokens create LABEL DAYS, or /tokens revoke ID"]
+    assert nina.take() == [
+        "There is no /tokens burn: type /tokens alone to see them, or /tokens create LABEL DAYS, /tokens revoke ID"
+    ]
     for line in ("/password", SECRET, "battery staple", "battery staple"):
         nina.type(line)
     assert shown(nina)[-1] == "Your password is changed."
@@ -551,7 +562,12 @@ def test_a_name_that_is_being_stored_is_nobody_else_s(house: House) -> None:
     nina, guest, other = registered(house), Script(house), Script(house)
     renaming = nina.post("nick", name="zed")
     assert refusal(guest, "login", name="z\u0435d") is Code.NAME_TAKEN
-    assert {"op": "nick", "id": renaming, "status": "ok", "data": {"user": {"name": "zed"}}} in nina.take()
+    assert {
+        "op": "nick",
+        "id": renaming,
+        "status": "ok",
+        "data": {"user": {"name": "zed"}, "login": "zed"},
+    } in nina.take()
     for person in (guest, nina):
         person.ask("quit")
     assert len(house.hub.users) == 0
@@ -589,6 +605,28 @@ def test_no_change_of_an_account_undoes_another(house: House) -> None:
     other.post("color", color="teal")
     house.settle()
     assert account_of(house).state is State.DELETED
+
+
+def test_two_sessions_that_delete_their_account_at_once_are_both_logged_out(house: House) -> None:
+    nina, other = registered(house), Script(house)
+    other.ask("login", name="nina", password=SECRET)
+    for session in (nina, other):
+        session.post("unregister", password=SECRET)
+    house.settle()
+    for session in (nina, other):
+        assert [line["status"] for line in session.take() if "status" in line] == ["ok"]
+        assert refusal(session, "rooms") is Code.NOT_LOGGED_IN
+
+
+def test_who_is_suspended_while_deleting_the_account_is_out(house: House) -> None:
+    nina = registered(house)
+    nina.post("unregister", password=SECRET)
+    house.store.prove()
+    suspended = msgspec.structs.replace(account_of(house), state=State.SUSPENDED)
+    house.store._changes.insert(0, (SaveAccount(suspended), UNHEARD))
+    house.settle()
+    assert nina.transport.write_closed
+    assert account_of(house).state is State.SUSPENDED
 
 
 def test_a_password_that_is_changed_meanwhile_is_not_changed_by_the_old_one(house: House) -> None:
@@ -686,9 +724,12 @@ def test_where_guests_are_not_let_in_a_person_registers_by_name(house: House) ->
     assert "Guests are not let in here: log in with an account." in nina.take()
     for line in ("/register nina sesame", SECRET, SECRET):
         nina.type(line)
-    assert shown(nina)[-1] == "The name nina is yours now. To come back, type it, or /login nina."
-    nina.type("/join lobby")
-    assert nina.take()[0] == "You are in lobby, alone."
+    assert shown(nina)[-4:] == [
+        "The name nina is yours now. To come back, type it, or /login nina.",
+        "Hello, nina. Type /help to see what you can do.",
+        "What is said here is logged, and shown to those who come later.",
+        "You are in lobby, alone.",
+    ]
 
 
 def test_what_a_program_logged_in_with_may_expire_while_it_is_here(house: House) -> None:
@@ -701,7 +742,8 @@ def test_what_a_program_logged_in_with_may_expire_while_it_is_here(house: House)
     house.clock.advance(10 + house.chat.limits.count_seconds)
     house.hub.tick()
     house.settle()
-    assert bot.take()[-1]["data"] == {"text": "What you logged in with has expired.", "code": "revoked"}
+    text = "The token you logged in with has expired: log in again, and make a new one."
+    assert bot.take()[-1]["data"] == {"text": text, "code": "revoked"}
     assert not house.chat.expiring
     nina.ask("ping")
 
@@ -768,3 +810,126 @@ def test_a_pasted_private_key_is_not_said(house: House) -> None:
     nina.type("Proc-Type: 4,ENCRYPTED")
     nina.type("so it was")
     assert bob.heard() == ["nina in lobby: so it was"]
+
+
+def test_a_program_may_ask_what_is_allowed_before_it_asks_a_person(house: House) -> None:
+    nina, stranger = registered(house), Script(house)
+    assert stranger.ask("may", what="login", name="NINA") == {"name": "nina"}
+    assert stranger.ask("may", what="register", name=" bob ") == {"name": "bob"}
+    assert refusal(stranger, "may", what="register") is Code.NOT_LOGGED_IN
+    assert refusal(stranger, "may", what="register", name="nina") is Code.NAME_REGISTERED
+    assert refusal(stranger, "may", what="password") is Code.NOT_LOGGED_IN
+    assert refusal(stranger, "may", what="dance") is Code.BAD_FIELD
+    assert refusal(nina, "may", what="login", name="bob") is Code.ALREADY_LOGGED_IN
+    assert nina.ask("may", what="unregister") == {"name": "nina"}
+
+
+def test_the_same_key_or_certificate_is_added_once(house: House) -> None:
+    nina = registered(house)
+    for op, add in (("keys", {"key": KEY}), ("certificates", {"fingerprint": FINGERPRINT})):
+        (one,) = nina.ask(op, add=add)["credentials"]
+        assert refusal(nina, op, add={**add, "label": "again"}) is Code.CREDENTIAL_EXISTS
+        assert nina.ask(op, remove=one["id"]) == {"credentials": []}
+        nina.ask(op, add=add)
+
+
+def test_a_change_of_tokens_answers_with_all_of_them(house: House) -> None:
+    nina = registered(house)
+    (first,) = nina.ask("keys", add={"key": KEY})["credentials"]
+    both = nina.ask("keys", add={"key": "other", "label": "laptop"})["credentials"]
+    assert [one["label"] for one in both] == ["", "laptop"]
+    assert nina.ask("keys", remove=first["id"])["credentials"] == both[1:] == nina.ask("keys")["credentials"]
+
+
+def test_the_comment_of_a_key_is_its_label_on_every_wire(house: House) -> None:
+    nina = registered(house)
+    line = f"ssh-ed25519 {KEY} nina at home"
+    assert nina.ask("keys", add={"key": line})["credentials"][0]["label"] == "nina at home"
+    assert nina.ask("keys", add={"key": f"{line}s", "label": "x"})["credentials"][1]["label"] == "x"
+
+
+@pytest.mark.parametrize("days", [0, 3651, 10**30])
+def test_a_token_lasts_as_many_days_on_every_wire(house: House, days: int) -> None:
+    complaint = "A token may expire in 1 to 3650 days, or never: leave the days out."
+    nina = registered(house)
+    with pytest.raises(ChatError, match=complaint) as refused:
+        nina.ask("tokens", create={"expires": days})
+    assert refused.value.code is Code.BAD_FIELD
+    person = Terminal(house)
+    person.type(f"/login nina {SECRET}")
+    person.take()
+    person.type("/tokens create backup 99999")
+    assert person.take() == [complaint]
+    assert nina.ask("tokens") == {"credentials": []}
+
+
+def test_a_proof_without_a_name_is_told_so(house: House) -> None:
+    for proof in ({"certificate": True}, {"password": SECRET}, {"signature": "AAAA"}):
+        with pytest.raises(ChatError, match="The name is missing: only a token tells whose it is"):
+            Script(house).ask("login", **proof)
+
+
+def test_a_challenge_tells_how_the_account_spells_its_name(full: House) -> None:
+    person = Script(full)
+    assert person.ask("challenge", name="NINA")["name"] == "nina"
+    assert person.ask("challenge")["name"] == ""
+
+
+def test_who_is_logged_out_is_told_why_and_what_to_do(full: House) -> None:
+    nina = Script(full)
+    nina.ask("login", name="nina", password=SECRET)
+    for op, field, way, text in (
+        ("tokens", "revoke", _token, "The token you logged in with was revoked: log in again with another one."),
+        (
+            "keys",
+            "remove",
+            _key,
+            "The key you logged in with was removed from your account: log in again in another way.",
+        ),
+    ):
+        person, _ = attempt(full, way)
+        (one,) = nina.ask(op)["credentials"]
+        nina.ask(op, **{field: one["id"]})
+        full.settle()
+        assert person.take()[-1]["data"] == {"text": text, "code": "revoked"}
+
+
+def test_certificates_are_added_listed_and_removed_at_a_terminal(house: House) -> None:
+    registered(house).ask("quit")
+    nina = Terminal(house)
+    nina.type(f"/login nina {SECRET}")
+    nina.take()
+    for line, answer in (
+        ("/certificates", "You have no certificates."),
+        ("/certificates add", "This connection has shown no certificate: give the fingerprint of one."),
+        (f"/certificates add {FINGERPRINT}", "The certificate is added."),
+        ("/certificates remove", "What to remove is missing: type /certificates alone to see them, or "
+         "/certificates add FINGERPRINT, /certificates remove ID"),
+    ):  # fmt: skip
+        nina.type(line)
+        assert nina.take() == [answer]
+    nina.type("/certificates")
+    count, listed = nina.take()
+    assert count == "1 certificate:"
+    ident = listed.split("id ")[1].partition(",")[0]
+    nina.type(f"/certificates remove {ident}")
+    assert nina.take() == ["The certificate is good no longer."]
+
+
+def test_the_server_tells_whom_it_lets_in(house: House) -> None:
+    house.chat.policy = Policy(guests=False, registration="closed")
+    told = Script(house).ask("hello")
+    assert (told["guests"], told["registration"]) == (False, "closed")
+
+
+def test_an_operator_is_warned_of_what_cannot_be_meant(house: House) -> None:
+    closed = Policy(guests=False, registration="closed")
+    (warning,) = closed.warnings(house.chat.accounts)
+    assert warning.startswith("nobody can get in")
+    assert Policy(registration="closed").warnings(house.chat.accounts) == []
+    (warning,) = Policy(invitations=frozenset({"sesame"})).warnings(house.chat.accounts)
+    assert warning == "the invitations are not used: --registration is open, not invitation"
+    nina = registered(house)
+    assert closed.warnings(house.chat.accounts) == []
+    nina.ask("unregister", password=SECRET)
+    assert closed.warnings(house.chat.accounts) != []

@@ -11,8 +11,9 @@ from twisted.internet.task import deferLater
 from tcpchat.client.connection import Connection
 from tcpchat.client.parts import Manner
 from tcpchat.client.rooms import Rooms
-from tcpchat.core.answers import Arrived, Greeting, HistoryPage, JoinedRoom, LoggedIn
-from tcpchat.core.commands import Command, GoAway, Hello, History, Ignore, Join, Login
+from tcpchat.core.answers import Answer, Arrived, Greeting, HistoryPage, JoinedRoom, LoggedIn, Named
+from tcpchat.core.commands import Command, GoAway, Hello, History, Ignore, Join, Login, Register
+from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.phrases import greeting_lines, phrase_answer
 from tcpchat.wire.view import View
@@ -25,23 +26,38 @@ _PAGE_ENTRIES = 200
 Show = Callable[[Iterable[str]], None]
 
 
-async def arrive(connection: Connection, manner: Manner, login: Login, rooms: Rooms, view: View, show: Show) -> str:
-    """Log in for the first time and enter the rooms; return the name as the server writes it.
+async def arrive(
+    connection: Connection, manner: Manner, login: Login | Register, rooms: Rooms, view: View, show: Show
+) -> str:
+    """Log in for the first time, or register, and enter the rooms; return the name as the server writes it.
 
     Raises `ChatError` when the name is refused; in a pipe, also when a room is.
     """
     greeting = await connection.ask(Hello())
     assert isinstance(greeting, Greeting)
     show(greeting_lines(greeting)[:-1])  # without the question for a name
-    logged_in = await connection.ask(login)
-    assert isinstance(logged_in, LoggedIn)
-    name = logged_in.user.name
+    return await enter_rooms(connection, manner, login, await connection.ask(login), rooms, view, show)
+
+
+async def enter_rooms(
+    connection: Connection,
+    manner: Manner,
+    login: Login | Register,
+    answer: Answer,
+    rooms: Rooms,
+    view: View,
+    show: Show,
+) -> str:
+    """Enter the rooms after the ``answer`` to a login; return the name. Raises `ChatError` in a pipe."""
+    assert isinstance(answer, LoggedIn | Named)
+    name = answer.user.name
+    show(phrase_answer(login, answer, name, view))
     first, *others = manner.rooms
-    arrived = Arrived(logged_in.user, await _enter(connection, manner, first, rooms))
+    arrived = Arrived(answer.user, await _enter(connection, manner, first, rooms))
     show(phrase_answer(None, arrived, name, view))
     for room in others:
-        answer = await _enter(connection, manner, room, rooms)
-        show([answer.text] if isinstance(answer, ChatError) else phrase_answer(None, answer, name, view))
+        entered = await _enter(connection, manner, room, rooms)
+        show([entered.text] if isinstance(entered, ChatError) else phrase_answer(None, entered, name, view))
     return name
 
 
@@ -77,6 +93,22 @@ async def set_again(connection: Connection, away: str, ignored: Iterable[str]) -
     for command in wanted + [Ignore(user) for user in ignored]:
         with suppress(ChatError):
             await connection.ask(command)
+
+
+async def catch_up_all(
+    connection: Connection, rooms: Rooms, view: View, show: Show, heard: Callable[[Event], None]
+) -> None:
+    """Join all rooms again, and show what was said meanwhile; ``heard`` is told what happened while that came."""
+    for room in rooms.returning():
+        if rooms.get(room) is None:  # deleted while we came back to another
+            continue
+        try:
+            await catch_up(connection, rooms, room, view, show)
+        except ChatError as error:
+            rooms.leave(room)
+            show([error.text])
+        for event in rooms.release(room):
+            heard(event)
 
 
 async def catch_up(connection: Connection, rooms: Rooms, room: str, view: View, show: Show) -> None:

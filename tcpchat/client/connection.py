@@ -30,6 +30,7 @@ _LINE_BYTES = 4 * MIB
 # After such a silence the server is asked for a sign of life, and given as long to answer.
 IDLE_SECONDS = 60
 _SHOWN_CHARACTERS = 200
+_WANTS_TLS = "This server wants TLS: give its address as tls:HOST:PORT."
 
 _OPS = {row.command: op for op, row in OPERATIONS.items()}
 ANSWERS: dict[type[Command], type[Answer]] = {
@@ -61,6 +62,7 @@ ANSWERS: dict[type[Command], type[Answer]] = {
     commands.Unignore: answers.Ignored,
     commands.Complete: answers.Completions,
     commands.Register: answers.Named,
+    commands.May: answers.Allowed,
     commands.Tokens: answers.CredentialSummaries,
     commands.Keys: answers.CredentialSummaries,
     commands.Certificates: answers.CredentialSummaries,
@@ -203,7 +205,9 @@ class Connection(LineReceiver, TimeoutMixin):
                 self._listener.heard(msgspec.json.decode(line.data, type=event))
             return
         if line.id not in self._asked:  # a refusal of what could not be read: nobody would hear of it
-            self._cut(f"The server says: {clean(_refusal(line.error or {}).text)}")
+            error = _refusal(line.error or {})
+            wanted = error.code is Code.TLS_REQUIRED
+            self._cut(_WANTS_TLS if wanted else f"The server says: {clean(error.text)}")
             return
         command, answered = self._asked[line.id]
         if line.error is not None:

@@ -59,9 +59,7 @@ def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tupl
     parser.add_argument("--version", action="version", version=f"tcpchat {tcpchat.__version__}")
     options = parser.parse_args(arguments)
     name: str | None = options.name
-    if name is None and os.environ.get(_TOKEN):
-        name = "the owner of the token"
-    elif name is None and not interactive:
+    if name is None and not interactive and not os.environ.get(_TOKEN):
         try:
             name = getpass.getuser()
         except (OSError, KeyError):

@@ -10,8 +10,8 @@ from tcpchat.wire.view import View
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to behave. ``name`` None: ask for it. Not ``interactive``: a pipe, quiet unless ``verbose``.
-    ``token`` logs in to an account. ``view`` has the clock of this machine."""
+    """How to behave. ``name`` None: ask for it, unless a token tells it. Not ``interactive``: a pipe, quiet unless
+    ``verbose``. ``token`` logs in to an account. ``view`` has the clock of this machine."""
 
     name: str | None
     rooms: tuple[str, ...]

@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from msgspec import UNSET
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from tcpchat.client.arrival import arrive, catch_up, log_in_again, set_again
+from tcpchat.client.arrival import arrive, catch_up_all, enter_rooms, log_in_again, set_again
 from tcpchat.client.connection import Connection
+from tcpchat.client.display import Display
+from tcpchat.client.identity import Identity
 from tcpchat.client.parts import Caller, Manner, Screen
+from tcpchat.client.questions import Questions
 from tcpchat.client.rooms import Rooms
-from tcpchat.core import commands
-from tcpchat.core.answers import Answer, Away, Completions, Goodbye, Ignored, JoinedRoom, LeftRoom, Named, Switched
-from tcpchat.core.commands import Arrive, Command, Login, Quit
-from tcpchat.core.events import (
-    Event,
-    MemberJoined,
-    MemberLeft,
-    Message,
-    Moderated,
-    PutOut,
-    Refocused,
-    RoomDeleted,
-    TopicChanged,
-)
+from tcpchat.core import answers, commands
+from tcpchat.core.answers import Allowed, Answer, Away, Completions, Goodbye, Ignored, JoinedRoom, LeftRoom, Named
+from tcpchat.core.commands import Arrive, Command, Enrol, Login, Logout, May, Quit, Register
+from tcpchat.core.events import Event, Message, Moderated, Notice, PutOut, RoomDeleted, TopicChanged
+from tcpchat.core.names import fold
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
-from tcpchat.wire.dialog import GIVEN_UP, Dialog
+from tcpchat.wire.dialog import ATTEMPTS, Dialog
 from tcpchat.wire.grammar import password_of, understand
-from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_error, phrase_events
-from tcpchat.wire.view import Adjust, Spoken
+from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_error
+from tcpchat.wire.view import Adjust
 
 # Commands that may wait for their answers; beyond it we read no more of our input, until half of them are answered.
 _UNANSWERED = 200
@@ -42,16 +35,22 @@ _UNANSWERED = 200
 _INTERRUPT_SECONDS = 1.0
 # What a pipe asks in order to read the answer.
 _QUESTIONS = (
+    commands.Certificates,
     commands.Complete,
     commands.History,
+    commands.Keys,
     commands.ListIgnored,
     commands.ListMembers,
     commands.ListRooms,
     commands.ListUsers,
     commands.Ping,
+    commands.Tokens,
     commands.Topic,
     commands.WhoIs,
 )
+# With these a notice tells that what we log in with is good no longer: we don't try it again.
+_EXPELLED = (Code.REVOKED, Code.SUSPENDED, Code.BANNED)
+_TOKEN_ADVICE = "To log in to it, put a token of it into the environment variable TCPCHAT_TOKEN."  # noqa: S105
 
 
 class Shell:
@@ -64,24 +63,20 @@ class Shell:
         self._screen = screen
         self._clock = clock
         self._done = done
-        # Empty: what is typed next is a name.
-        self._name = manner.name or ""
-        # What proves it, as long as this runs: to come back after a lost connection.
-        self._password: str | None = None
-        # What is being asked: the next line is its answer.
-        self._dialog: Dialog | None = None
+        self._identity = Identity.first(manner.name, manner.token)
         self._rooms = Rooms()
-        self._view = manner.view
-        # The day of what was shown last. Who came and went, to be shown together.
-        self._day = ""
+        self._display = Display(manner, screen, clock)
+        self._questions = Questions(screen, self._display, interactive=manner.interactive)
         # What the server forgets with the login: why we are away, and whom we don't read.
         self._away = ""
         self._ignored: list[str] = []
-        self._moves: list[MemberJoined | MemberLeft] = []
         # The connection, and whether we are logged in on it and in our rooms; whether there was one in the past.
         self._connection: Connection | None = None
         self._ready = False
         self._arrived = False
+        # Whether we are about to be somebody else on it, and whether the input has ended meanwhile.
+        self._becoming = False
+        self._ended_early = False
         self._reason = ""
         # A line number of the input, and of the last one that came to a good end or a bad one.
         self._line = 0
@@ -91,12 +86,17 @@ class Shell:
         self._parted = False
         self._finished = False
 
+    @property
+    def _name(self) -> str:
+        """What we are called; empty when what is typed next is a name."""
+        return self._identity.name
+
     # What the person does.
 
     def start(self) -> None:
         """Connect, or ask for a name first."""
-        if self._name:
-            self._call(self._name)
+        if self._identity.name:
+            self._call()
         else:
             self._screen.show(NAME_QUESTION)
 
@@ -107,10 +107,9 @@ class Shell:
             self._refuse_late()
             return
         try:
-            if self._dialog is not None:
-                self._perform(self._answer(line.decode()))
-                return
-            asked = understand(line.decode(), named=bool(self._name))
+            text = line.decode()
+            answering, named = self._questions.open is not None, bool(self._name)
+            asked = self._questions.answer(text, named=named) if answering else understand(text, named=named)
             if asked is not None:
                 self._perform(asked)
         except UnicodeDecodeError:
@@ -132,6 +131,9 @@ class Shell:
     def end(self) -> None:
         """Say goodbye once everything is answered; there is nothing more to come."""
         if self._ending:
+            return
+        if self._becoming:
+            self._ended_early = True
             return
         self._ending = True
         if self._connection is None or not self._ready:
@@ -168,15 +170,27 @@ class Shell:
                 return
             place.shown = event.seq
         current = self._rooms.current
-        if isinstance(event, MemberJoined) or (isinstance(event, MemberLeft) and not event.by):
-            self._show_move(event)
-        else:
-            self._show_day(event)
-            self._show(phrase_events([event], self._view, current=room == current))
+        self._display.tell(event, current=room == current)
+        if isinstance(event, Notice) and event.code in _EXPELLED:
+            self._be_expelled(event)
         if isinstance(event, RoomDeleted | PutOut) and place is not None:
             self._rooms.leave(room)
             if self._rooms.current != current:
-                self._show_focus()
+                self._display.show_focus(self._rooms.current)
+
+    def _be_expelled(self, notice: Notice) -> None:
+        """What we log in with is good no longer: ask for a name again; a pipe gives up with the connection."""
+        if self._manner.interactive:
+            self._leave()
+            self._screen.show(NAME_QUESTION)
+        else:
+            self._screen.complain(clean(notice.text))
+
+    def _leave(self) -> None:
+        """Be nobody, and close the connection."""
+        self._forget_arrival()
+        self._identity.become("", None)
+        self.caller.stop()
 
     def disconnected(self, reason: str) -> None:
         """The connection is gone."""
@@ -210,54 +224,51 @@ class Shell:
 
     # Arriving.
 
-    def _call(self, name: str) -> None:
-        """Connect, to be known by this name. Until that has come to an end, what is typed waits."""
-        self._name = name
+    def _call(self) -> None:
+        """Connect, to be known by our name. Until that has come to an end, what is typed waits."""
         self._screen.pause()
         self.caller.start()
 
     async def _arrive(self, connection: Connection) -> None:
-        self._name = await arrive(connection, self._manner, self._login(), self._rooms, self._view, self._show)
+        login, display = self._identity.arriving(), self._display
+        name = await arrive(connection, self._manner, login, self._rooms, display.view, display.show)
+        self._identity.name, self._identity.registration = name, None
         self._welcome()
 
     async def _return(self, connection: Connection) -> None:
-        await log_in_again(connection, self._login(), self._clock, self._show)
+        await log_in_again(connection, self._identity.returning(), self._clock, self._display.show)
         await set_again(connection, self._away, self._ignored)
-        for room in self._rooms.returning():
-            if self._rooms.get(room) is None:  # deleted while we came back to another
-                continue
-            try:
-                await catch_up(connection, self._rooms, room, self._view, self._show)
-            except ChatError as error:
-                self._rooms.leave(room)
-                self._show([error.text])
-            for event in self._rooms.release(room):
-                self.heard(event)
-        self._show_focus()
+        await catch_up_all(connection, self._rooms, self._display.view, self._display.show, self.heard)
+        self._display.show_focus(self._rooms.current)
         self._welcome()
 
     def _welcome(self) -> None:
         self._ready = self._arrived = True
+        self._questions.made = None
         self.caller.settle()
         self._screen.resume()
 
     def _not_arrived(self, failure: Failure) -> None:
-        """Ask for another name; a pipe gives up. With the connection lost it is `waiting` that knows what to do."""
+        """Ask again, or for another name; a pipe gives up. A lost connection is for `waiting` to deal with."""
         failure.trap(ChatError, ConnectionLost)
-        if not isinstance(failure.value, ChatError):
+        error = failure.value
+        if not isinstance(error, ChatError):
             return
-        if self._manner.interactive:
-            self._name, self._password = "", None
-            self.caller.stop()
-            if "registered" in failure.value.facts:
-                self._begin(password_of(str(failure.value.facts["registered"])))
-            else:
-                self._refuse(failure.value)
-            self._screen.resume()
-        else:
+        made = self._questions.take_made()
+        if not self._manner.interactive:
             self._parted = True
-            self._refuse(failure.value)
+            if "registered" in error.facts:
+                error = ChatError(error.code, f"{error.text} {_TOKEN_ADVICE}")
+            self._refuse(error)
             self._give_up()
+            return
+        self._identity.become("", None)
+        self.caller.stop()
+        if "registered" in error.facts and made is None:
+            self._questions.pose(password_of(str(error.facts["registered"])))
+        elif not self._questions.ask_again(made, error, ATTEMPTS):
+            self._refuse(error)
+        self._screen.resume()
 
     # Asking.
 
@@ -266,101 +277,162 @@ class Shell:
             case Dialog():
                 self._begin(asked)
             case Arrive(name, password):
-                self._change_person(name, password)
+                self._log_in(name, password)
+            case Enrol(password, name, code):
+                self._register(Register(password, name, code))
             case Quit():
                 self.end()
+            case Logout() if not self._manner.interactive:
+                text = "A pipe can't log out and go on: it ends with /quit, or with its input."
+                raise ChatError(Code.NOT_ALLOWED, text)
             case Words() | Completions():
-                self._show(phrase_answer(None, asked, self._name, self._view), asked=True)
+                self._display.show(phrase_answer(None, asked, self._name, self._display.view), asked=True)
             case Adjust():
-                self._view = asked.applied(self._view)
-                self._show([asked.told(self._view)], asked=True)
-            case Command() if self._ready and self._connection is not None:
-                self._ask(self._connection, asked)
-            case _ if self._name:
-                raise ChatError(Code.NOT_LOGGED_IN, "There is no connection: that was not sent.")
-            case _:
-                raise ChatError(Code.NOT_LOGGED_IN, "You are not logged in: choose a name first.")
+                self._display.view = asked.applied(self._display.view)
+                self._display.show([asked.told(self._display.view)], asked=True)
+            case Command():
+                made = self._questions.take_made()
+                self._ask(self._connected(), asked, made)
+
+    def _connected(self) -> Connection:
+        """Return the connection on which we are logged in, or raise ``not-logged-in``."""
+        if self._ready and self._connection is not None:
+            return self._connection
+        if self._name:
+            raise ChatError(Code.NOT_LOGGED_IN, "There is no connection: that was not sent.")
+        raise ChatError(Code.NOT_LOGGED_IN, "You are not logged in: choose a name first.")
 
     def _begin(self, dialog: Dialog) -> None:
-        """Ask a question, whose answer is not shown if it is a secret."""
-        self._dialog = dialog
-        if dialog.hidden:
-            self._screen.hide()
-        self._show([dialog.question], asked=True)
+        """Ask questions, after the server has nothing against them if we are logged in there."""
+        if dialog.check is None or dialog.given:
+            self._questions.pose(dialog)
+        elif self._name:
+            self._ask(self._connected(), dialog.check, dialog)
+        elif isinstance(dialog.check, May) and dialog.check.name:
+            self._questions.pose(dialog)
+        else:
+            self._connected()
 
-    def _answer(self, text: str) -> Command | Answer:
-        """Take an answer; an empty one ends the dialog. Raises `ChatError`."""
-        assert self._dialog is not None
-        dialog, self._dialog = self._dialog, None
-        if dialog.hidden:
-            self._screen.reveal()
-        if not text.strip():
-            return Words((GIVEN_UP,) if self._name else (NAME_QUESTION,))
-        return dialog.answered(text)
-
-    def _login(self) -> Login:
-        """Return how we log in."""
-        if self._manner.token is not None:
-            return Login(token=self._manner.token)
-        return Login(self._name, password=self._password)
-
-    def _change_person(self, name: str, password: str | None) -> None:
-        """Connect as somebody; whoever was connected as somebody else begins anew."""
+    def _log_in(self, name: str, password: str | None) -> None:
+        """Connect as somebody, or be somebody else from here on."""
+        if password is not None and self._questions.made is None:
+            self._questions.made = password_of(name)
         if self._ready:
+            self._become(self._connected(), Login(name, password=password))
+        else:
+            self._identity.become(name, password)
+            self._call()
+
+    def _register(self, command: Register) -> None:
+        """Make an account; under another name one is another person, and begins anew."""
+        if not self._name:
             self._forget_arrival()
-            self.caller.stop()
-        self._password = password
-        self._call(name)
+            self._identity.become(command.name, command.password)
+            self._identity.registration = command
+            self._call()
+        elif command.name and fold(command.name) != fold(self._name):
+            self._become(self._connected(), command)
+        else:
+            made = self._questions.take_made()
+            self._ask(self._connected(), command, made)
+
+    def _become(self, connection: Connection, command: Login | Register) -> None:
+        """Log in as somebody else on the same connection. Until that has come to an end, what is typed waits."""
+        self._screen.pause()
+        self._ready, self._becoming = False, True
+        becoming = Deferred.fromCoroutine(self._change_person(connection, command, self._line))
+        becoming.addErrback(self._not_arrived)
+        becoming.addBoth(lambda _: self._became())
+
+    def _became(self) -> None:
+        self._becoming = False
+        if self._ended_early:
+            self.end()
+
+    async def _change_person(self, connection: Connection, command: Login | Register, line: int) -> None:
+        try:
+            answer = await connection.ask(command)
+        except ChatError as error:
+            made = self._questions.take_made()
+            self._ready = True
+            self._settle(line)
+            if not self._questions.ask_again(made, error):
+                self._refuse(error, line)
+                if not self._manner.interactive:  # what follows is for somebody else to say
+                    self._parted = True
+                    self._give_up()
+            self._screen.resume()
+            return
+        self._settle(line)
+        self._forget_arrival()
+        display = self._display
+        self._identity.become(self._name, command.password)
+        self._identity.name = await enter_rooms(
+            connection, self._manner, command, answer, self._rooms, display.view, display.show
+        )
+        self._welcome()
 
     def _forget_arrival(self) -> None:
         self._ready = self._arrived = False
         self._rooms = Rooms()
         self._away, self._ignored = "", []
 
-    def _ask(self, connection: Connection, command: Command) -> Deferred[None]:
+    def _ask(self, connection: Connection, command: Command, dialog: Dialog | None = None) -> Deferred[None]:
+        """Ask the server; what is asked for a dialog lets what is typed wait until it is answered."""
         line = self._line
         answered = connection.ask(command)
-        if connection.unanswered >= _UNANSWERED:
+        if dialog is not None or connection.unanswered >= _UNANSWERED:
             self._screen.pause()
         return answered.addCallbacks(
-            self._answered, self._not_answered, callbackArgs=(command, line), errbackArgs=(command, line)
+            self._answered,
+            self._not_answered,
+            callbackArgs=(command, line, dialog),
+            errbackArgs=(command, line, dialog),
         )
 
-    def _answered(self, answer: Answer, command: Command, line: int) -> None:
+    def _answered(self, answer: Answer, command: Command, line: int, dialog: Dialog | None) -> None:
         self._settle(line)
         match command:
-            case commands.Register(password) | commands.ChangePassword(_, password):
-                self._password = password
-            case commands.Logout():
-                self._forget_arrival()
-                self._name, self._password = "", None
-                self.caller.stop()
+            case Register(password) | commands.ChangePassword(_, password):
+                self._identity.password = password
+                self._identity.token = None
+            case Logout() | commands.Unregister() if self._manner.interactive:
+                self._leave()
         match answer:
             case JoinedRoom():
                 self._rooms.enter(answer)
             case LeftRoom(room, _, current):
                 self._rooms.leave(room)
                 self._rooms.current = current or ""
-            case Switched(room):
+            case answers.Switched(room):
                 self._rooms.current = room
+            case Allowed() if dialog is not None:
+                self._questions.pose(dialog)
             case Named(user):
-                self._name = user.name
+                self._identity.name = user.name
             case Away(text):
                 self._away = text or ""
             case Ignored(users):
                 self._ignored = users
             case Goodbye():
                 self._parted = True
-        self._show(phrase_answer(command, answer, self._name, self._view), asked=isinstance(command, _QUESTIONS))
+        self._display.show(
+            phrase_answer(command, answer, self._name, self._display.view), asked=isinstance(command, _QUESTIONS)
+        )
+        if dialog is not None:
+            self._screen.resume()
 
-    def _not_answered(self, failure: Failure, command: Command, line: int) -> None:
+    def _not_answered(self, failure: Failure, command: Command, line: int, dialog: Dialog | None) -> None:
         if isinstance(failure.value, ChatError):
             self._settle(line)
-            self._refuse(failure.value, line)
+            if isinstance(command, May) or not self._questions.ask_again(dialog, failure.value):
+                self._refuse(failure.value, line)
+            if dialog is not None:
+                self._screen.resume()
             return
         self._failed = True
         if self._manner.interactive and isinstance(command, commands.Say | commands.Tell):
-            self._show([f"It is not known whether this was sent: {command.text}"])
+            self._display.show([f"It is not known whether this was sent: {command.text}"])
 
     def _settle(self, line: int) -> None:
         """The input is settled up to this line: when enough of it is, go on reading."""
@@ -376,50 +448,15 @@ class Shell:
         number = self._line if line is None else line
         text = phrase_error(error)
         if self._manner.interactive:
-            self._show([text] if self._name else [text, NAME_QUESTION])
+            self._display.show([text] if self._name else [text, NAME_QUESTION])
         else:
             self._screen.complain(clean(f"Line {number}: {text}" if number else text))
-
-    def _show_focus(self) -> None:
-        self._show(phrase_events([Refocused(self._rooms.current or UNSET)], self._view, current=True))
-
-    def _show_day(self, event: Event) -> None:
-        """Tell the day before what is said first on it."""
-        if isinstance(event, Message | TopicChanged | Moderated):
-            day = self._view.day(event.at)
-            if self._day not in ("", day):
-                self._show([f"It is {day}."])
-            self._day = day
-
-    def _show_move(self, event: MemberJoined | MemberLeft) -> None:
-        """Show who came or went with others that come in the same moment."""
-        if self._moves and self._moves[0].room != event.room:
-            self._show_moves()
-        if not self._moves:
-            self._clock.callLater(0, self._show_moves)
-        self._moves.append(event)
-
-    def _show_moves(self) -> None:
-        moves, self._moves = self._moves, []
-        self._show(phrase_events(moves, self._view, current=False))
-
-    def _show(self, lines: Iterable[str], *, asked: bool = False) -> None:
-        """Show lines; a pipe shows only what was asked for, unless it is to tell everything."""
-        if self._moves:
-            self._show_moves()
-        if self._manner.interactive or self._manner.verbose or asked:
-            for line in lines:
-                for part in self._view.lines(_cleaned(line)):
-                    self._screen.show(part)
 
     def _finish(self) -> None:
         if not self._finished:
             self._finished = True
-            self._show([])
+            self._display.show([])
+            if self._questions.open is not None and not self._manner.interactive:
+                self._screen.complain(f"The input ended before this was answered: {self._questions.open.question}")
+                self._failed = True
             self._done(1 if self._failed and not self._manner.interactive else 0)
-
-
-def _cleaned(line: str) -> str:
-    """Return ``line`` without control characters: a server is trusted no further."""
-    words = clean(line)
-    return Spoken.by(clean(line.speaker), line.color, words) if isinstance(line, Spoken) else words

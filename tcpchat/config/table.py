@@ -135,7 +135,7 @@ _TOP = (
         "invitations",
         FilePath(),
         None,
-        "File of invitation codes, one on each line; each is good for any number of accounts",
+        "File of invitation codes, one on each line (# begins a comment); each is good for any number of accounts",
         "They are in a file of their own, which can have another mode than this one.",
         live=True,
         option="invitations",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import NewType
 
@@ -91,6 +92,11 @@ class Accounts:
     def __len__(self) -> int:
         return len(self._ids)
 
+    @property
+    def usable(self) -> bool:
+        """Whether there is one that isn't deleted."""
+        return any(account.state is not State.DELETED for account in self._ids.values())
+
     def get(self, name: str) -> Account | None:
         """Return the account called ``name``, in whatever spelling; also a deleted one whose name is kept."""
         return self._named.get(fold(name))
@@ -143,3 +149,9 @@ def too_many_credentials(most: int) -> ChatError:
 def is_free(account: Account, now: int) -> bool:
     """Return whether the name of a deleted account is kept no longer."""
     return account.state is State.DELETED and account.until <= now
+
+
+def farewell(account: Account) -> str:
+    """Return what is said of the name of a deleted account, which is kept until a day of UTC."""
+    day = datetime.fromtimestamp(account.until / 1000, UTC)
+    return f"The account {account.name} was deleted; its name is kept until {day.day} {day:%B %Y}."

@@ -23,7 +23,10 @@ class Goodbye(Answer, frozen=True):
 
 
 class Greeting(Answer, frozen=True):
-    """What this server is: ``people`` are logged in, ``limits`` are those a client must know."""
+    """What this server is: ``people`` are logged in, ``limits`` are those a client must know.
+
+    ``guests``: they are let in. ``registration``: ``open``, by ``invitation`` with a code, or ``closed``.
+    """
 
     server: str
     version: str
@@ -32,6 +35,8 @@ class Greeting(Answer, frozen=True):
     limits: dict[str, int]
     motd: str
     people: int
+    guests: bool = True
+    registration: str = "open"
 
 
 class RoomSummary(msgspec.Struct, frozen=True, gc=False):
@@ -70,6 +75,13 @@ class Challenge(Answer, frozen=True):
     nonce: str
     server: str
     bound: bool
+    name: str = ""
+
+
+class Allowed(Answer, frozen=True):
+    """Nothing stands against it so far; ``name`` is that of the account, as the server spells it."""
+
+    name: str
 
 
 class CredentialSummary(msgspec.Struct, frozen=True, gc=False):
@@ -83,7 +95,7 @@ class CredentialSummary(msgspec.Struct, frozen=True, gc=False):
 
 
 class CredentialSummaries(Answer, frozen=True):
-    """One's own tokens, keys or certificates; ``token`` is one just made, which is never shown again."""
+    """All one's own tokens, keys or certificates; ``token`` is one just made, which is never shown again."""
 
     credentials: list[CredentialSummary]
     token: str | UnsetType = UNSET
@@ -162,9 +174,10 @@ class Switched(Answer, frozen=True):
 
 
 class Named(Answer, frozen=True):
-    """What one is called now, and in which colour."""
+    """What one is called now, and in which colour; ``login`` is the new name by which one logs in to the account."""
 
     user: User
+    login: str | UnsetType = UNSET
 
 
 class Away(Answer, frozen=True):

@@ -44,6 +44,8 @@ def hello(chat: Chat, session: Session, command: Hello, supply: Supply | None) -
         },
         motd=chat.motd,
         people=len(chat.users),
+        guests=chat.policy.guests,
+        registration=chat.policy.registration,
     )
 
 

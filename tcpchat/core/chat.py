@@ -46,6 +46,18 @@ class Policy:
         """Return whether ``code`` is one of the invitations; the time this takes doesn't tell."""
         return sum(compare_digest(code.encode(), known.encode()) for known in self.invitations) > 0
 
+    def warnings(self, accounts: Accounts) -> list[str]:
+        """Return what the operator may not have meant, one sentence each."""
+        said: list[str] = []
+        if not self.guests and self.registration == "closed" and not accounts.usable:
+            said.append(
+                "nobody can get in: there is no account yet, and neither guests nor registration are let in; "
+                "start with --registration open, register, and close it then"
+            )
+        if self.invitations and self.registration != "invitation":
+            said.append(f"the invitations are not used: --registration is {self.registration}, not invitation")
+        return said
+
 
 @dataclass(slots=True)
 class Chat:

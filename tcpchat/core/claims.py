@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain, repeat
 
-from tcpchat.core.accounts import Account, ClaimedName
+from tcpchat.core.accounts import Account, ClaimedName, State, farewell
 from tcpchat.core.chat import Chat
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import PersonId
@@ -32,9 +32,11 @@ def check_free(chat: Chat, name: str, person: Person | None) -> None:
     free = free_variant(chat, name)
     facts = {"name": name, "suggestion": free}
     if owner is not None:
-        if owner is chat.accounts.get(name):
+        if owner.state is State.DELETED:
+            text = f"{farewell(owner)} {free} is free."
+        elif owner is chat.accounts.get(name):
             facts["registered"] = owner.name
-            text = f"The name {name} is registered: its owner logs in with a password. {free} is free."
+            text = f"The name {name} is registered: its owner logs in with a password or a token. {free} is free."
         else:
             text = f"The name {name} looks like {owner.name}, which is registered. {free} is free."
         raise ChatError(Code.NAME_REGISTERED, text, **facts)

@@ -63,9 +63,19 @@ class Arrive(Command, frozen=True):
 
 
 class AskChallenge(Command, frozen=True):
-    """Ask for a nonce to be signed with the key of an account."""
+    """Ask for a nonce to be signed with the key of an account, and for the account's name as it is spelled."""
 
     needs_login: ClassVar[bool] = False
+    name: str = ""
+
+
+class May(Command, frozen=True):
+    """Ask whether something that takes a password would be allowed, before a person is asked for one."""
+
+    needs_login: ClassVar[bool] = False
+    what: Literal["login", "register", "password", "unregister"]
+    name: str = ""
+    code: str = ""
 
 
 class Register(Command, frozen=True):
@@ -75,6 +85,10 @@ class Register(Command, frozen=True):
     password: Secret
     name: str = ""
     code: str = ""
+
+
+class Enrol(Register, frozen=True):
+    """Register, and land in the lobby if that makes one another person: what a person at a terminal does."""
 
 
 class ChangePassword(Command, frozen=True):
@@ -91,10 +105,10 @@ class Unregister(Command, frozen=True):
 
 
 class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A token to be made: what it is for, and in how many days it expires."""
+    """A token to be made: what it is for, and in how many days it expires (`Limits.token_days` at most)."""
 
     label: Annotated[str, msgspec.Meta(max_length=64)] = ""
-    expires: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
+    expires: int | None = None
 
 
 class Tokens(Command, frozen=True):

@@ -1,24 +1,20 @@
-"""Accounts and what proves them: registering, passwords, tokens, keys and certificates."""
+"""What proves an account: passwords, tokens, keys and certificates, and what becomes of those who used them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, too_many_credentials
-from tcpchat.core.announcements import announce
-from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done, Named
-from tcpchat.core.chat import Chat, not_logged_in
-from tcpchat.core.claims import check_allowed, check_free, claim
-from tcpchat.core.commands import Certificates, ChangePassword, Keys, NewKey, NewToken, Register, Tokens, Unregister
+from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done
+from tcpchat.core.chat import Chat
+from tcpchat.core.commands import Certificates, ChangePassword, Keys, NewKey, NewToken, Tokens
 from tcpchat.core.entries import PersonId
-from tcpchat.core.events import User
-from tcpchat.core.login import admit, is_barred
+from tcpchat.core.login import is_barred
 from tcpchat.core.membership import dismiss
-from tcpchat.core.names import check_person_name, fold
-from tcpchat.core.people import call
 from tcpchat.core.proofs import PasswordProof, parse_fingerprint
 from tcpchat.core.requests import (
     ChangeCredentials,
@@ -34,58 +30,38 @@ from tcpchat.core.requests import (
     Proven,
     ReadKey,
     Request,
-    SaveAccount,
     Supply,
 )
-from tcpchat.core.server_state import Emergency
-from tcpchat.core.state import Session
+from tcpchat.core.state import Making, Session
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 
-_DAY_MS = 86_400_000
+DAY_MS = 86_400_000
 # An id as it is listed: 63 bits, which is what a database can compare it with.
 _ID = re.compile(r"0*[0-7]?[0-9a-f]{1,15}")
 _ID_CHARACTERS = 16
-
-
-def register(chat: Chat, session: Session, command: Register, supply: Supply | None) -> Named | Request:
-    """Make an account of a guest, who stays the same person, or of a free name, and log in to it."""
-    if isinstance(supply, Account | ChatError):
-        chat.claims.pop(session, None)
-    if isinstance(supply, ChatError):
-        raise supply
-    if isinstance(supply, Account):
-        return Named(_become(chat, session, supply))
-    person = session.person
-    if person is not None and person.registered:
-        raise ChatError(Code.ALREADY_LOGGED_IN, f"You have an account already: it is called {person.name}.")
-    if person is None and not command.name:
-        raise not_logged_in()
-    _check_policy(chat, command.code)
-    if chat.server.emergency in (Emergency.ACCOUNTS_ONLY, Emergency.READ_ONLY):
-        raise ChatError(Code.EMERGENCY, "Nobody can register for now: please try again later.", rule="emergency")
-    name = check_person_name(command.name or (person.name if person else ""), chat.limits, chat.policy.forbidden)
-    check_allowed(chat, session, name)
-    check_free(chat, name, person)
-    if not isinstance(supply, Protected):
-        return Protect(command.password, name)
-    ident = person.id if person is not None and fold(name) == fold(person.name) else PersonId(chat.new_id())
-    account = Account(ident, fold(name), name, person.color if person else None, State.GOOD, "", 0, chat.now())
-    claim(chat, session, account)
-    return SaveAccount(account, _protected(chat, session, ident, supply))
+_LABEL_CHARACTERS = 64
+_REVOKED = {
+    CredentialKind.PASSWORD: "Your password was changed elsewhere: log in again with the new one.",
+    CredentialKind.SCRAM: "Your password was changed elsewhere: log in again with the new one.",
+    CredentialKind.TOKEN: "The token you logged in with was revoked: log in again with another one.",
+    CredentialKind.KEY: "The key you logged in with was removed from your account: log in again in another way.",
+    CredentialKind.CERTIFICATE: "The certificate you logged in with was removed from your account: "
+    "log in again in another way.",
+}
 
 
 def change_password(chat: Chat, session: Session, command: ChangePassword, supply: Supply | None) -> Done | Request:
     """Check the old password and store another; who is logged in with the old one elsewhere is logged out."""
     if isinstance(supply, ChatError):
-        raise supply
-    account = _account(chat, session)
+        raise own_password(supply)
+    account = own_account(chat, session)
     if isinstance(supply, Proven):
         session.proven = supply.credential
         return Protect(command.new, account.name)
     if isinstance(supply, Protected):
         assert session.proven is not None
-        add = _protected(chat, session, account.id, supply)
+        add = protected(chat, session, account.id, supply)
         kinds = (CredentialKind.PASSWORD, CredentialKind.SCRAM)
         return ChangeCredentials(account.id, add, kinds, (session.proven,), if_present=True)
     if isinstance(supply, CredentialsChanged):
@@ -95,27 +71,17 @@ def change_password(chat: Chat, session: Session, command: ChangePassword, suppl
     return Prove(account.id, PasswordProof(command.old))
 
 
-def unregister(chat: Chat, session: Session, command: Unregister, supply: Supply | None) -> Done | Request:
-    """Delete the account with all that proves it; its name is kept from others for a while."""
-    if isinstance(supply, ChatError):
-        raise supply
-    if isinstance(supply, Account):
-        return Done()
-    account = _account(chat, session)
-    if isinstance(supply, Proven):
-        until = chat.now() + chat.limits.held_days * _DAY_MS
-        return SaveAccount(msgspec.structs.replace(account, state=State.DELETED, until=until), (), before=account)
-    return Prove(account.id, PasswordProof(command.password))
-
-
 def tokens(chat: Chat, session: Session, command: Tokens, supply: Supply | None) -> CredentialSummaries | Request:
     """List tokens, make one, or revoke one."""
     return _change(chat, session, CredentialKind.TOKEN, command.create, command.revoke, supply)
 
 
 def keys(chat: Chat, session: Session, command: Keys, supply: Supply | None) -> CredentialSummaries | Request:
-    """List keys, add one, or remove one."""
-    return _change(chat, session, CredentialKind.KEY, command.add, command.remove, supply)
+    """List keys, add one, or remove one; what stands behind a key in a line of OpenSSH's is its label."""
+    add = command.add
+    if add is not None and not add.label:
+        add = replace(add, label=" ".join(add.key.split()[2:])[:_LABEL_CHARACTERS])
+    return _change(chat, session, CredentialKind.KEY, add, command.remove, supply)
 
 
 def certificates(
@@ -142,7 +108,7 @@ def revoked(chat: Chat, change: CredentialsChanged) -> None:
             if session.next_credential in added:
                 session.credential = session.next_credential
             else:
-                dismiss(chat, session, "What you logged in with is good no longer.", Code.REVOKED)
+                dismiss(chat, session, _REVOKED[session.proof], Code.REVOKED)
 
 
 def expire(chat: Chat) -> None:
@@ -150,7 +116,8 @@ def expire(chat: Chat) -> None:
     now = chat.now()
     for session in [session for session, until in chat.expiring.items() if until <= now]:
         del chat.expiring[session]
-        dismiss(chat, session, "What you logged in with has expired.", Code.REVOKED)
+        text = "The token you logged in with has expired: log in again, and make a new one."
+        dismiss(chat, session, text, Code.REVOKED)
 
 
 def changed(chat: Chat, account: Account) -> None:
@@ -162,7 +129,8 @@ def changed(chat: Chat, account: Account) -> None:
     words = {State.SUSPENDED: "is suspended", State.BANNED: "is banned", State.DELETED: "is deleted"}
     reason = f": {clean(account.reason)}" if account.reason else "."
     codes = {State.SUSPENDED: Code.SUSPENDED, State.BANNED: Code.BANNED, State.DELETED: Code.REVOKED}
-    for session in list(person.sessions):
+    deleted = account.state is State.DELETED  # the session that asked for it stays, and logs out
+    for session in [session for session in person.sessions if not (deleted and session.deleting)]:
         text = f"The account {account.name} {words[account.state]}{reason}"
         dismiss(chat, session, text, codes[account.state])
 
@@ -176,53 +144,90 @@ def _change(
     supply: Supply | None,
 ) -> CredentialSummaries | Request:
     if isinstance(supply, ChatError):
-        session.token = ""
         raise supply
-    account = _account(chat, session)
+    account = own_account(chat, session)
+    making = session.making
+    match supply:
+        case CredentialList(_, listed):
+            making.listed = listed
+        case IssuedToken(token, data):
+            making.token, making.data = token, data
+            return ListCredentials(account.id, kind)
+        case KeyRead(data):
+            making.data = data
+            return ListCredentials(account.id, kind)
+        case CredentialsChanged():
+            return _changed(session, supply, remove)
+        case _:
+            session.making = Making()
+            return _begin(chat, account, kind, add, remove)
+    if remove is not None:
+        return ChangeCredentials(account.id, ids=(_credential_id(remove),), of=kind)
+    if add is None:
+        return _summaries(making.listed)
+    _check_addition(chat, making, kind, add)
+    days = add.expires if isinstance(add, NewToken) else None
+    expires = None if days is None else chat.now() + days * DAY_MS
+    data = making.data or (add.key if isinstance(add, NewKey) else "")
+    credential = Credential(CredentialId(chat.new_id()), account.id, kind, data, clean(add.label), chat.now(), expires)
+    return ChangeCredentials(account.id, (credential,), most=chat.limits.credentials)
+
+
+def _begin(
+    chat: Chat, account: Account, kind: CredentialKind, add: NewToken | NewKey | None, remove: str | None
+) -> Request:
+    """Check what is asked for, and return the first that is needed."""
     if add is not None and remove is not None:
         field = "revoke" if kind is CredentialKind.TOKEN else "remove"
         text = f"Do one thing at a time: leave out {field}, or what is to be made."
         raise ChatError(Code.BAD_FIELD, text, field=field)
-    if isinstance(supply, IssuedToken):
-        session.token = supply.token
-    if isinstance(supply, IssuedToken | KeyRead):
-        return _add(chat, account, kind, supply.data, add)
-    if isinstance(supply, CredentialsChanged):
-        return _made(session, supply, remove)
     if remove is not None:
-        return ChangeCredentials(account.id, ids=(_credential_id(remove),), of=kind)
-    if not isinstance(supply, CredentialList):
-        return ListCredentials(account.id, kind)
-    if add is None:
-        return CredentialSummaries([_summary(credential) for credential in supply.credentials])
-    if len(supply.credentials) >= chat.limits.credentials:
-        raise too_many_credentials(chat.limits.credentials)
+        _credential_id(remove)
     if isinstance(add, NewToken):
+        _check_days(chat, add.expires)
         return IssueToken()
-    if kind is CredentialKind.KEY:
+    if add is not None and kind is CredentialKind.KEY:
         return ReadKey(add.key)
-    return _add(chat, account, kind, add.key, add)
+    return ListCredentials(account.id, kind)
 
 
-def _add(
-    chat: Chat, account: Account, kind: CredentialKind, data: str, add: NewToken | NewKey | None
-) -> ChangeCredentials:
-    label = clean(add.label) if add is not None else ""
-    days = add.expires if isinstance(add, NewToken) else None
-    expires = None if days is None else chat.now() + days * _DAY_MS
-    credential = Credential(CredentialId(chat.new_id()), account.id, kind, data, label, chat.now(), expires)
-    return ChangeCredentials(account.id, (credential,), most=chat.limits.credentials)
+def _check_days(chat: Chat, days: int | None) -> None:
+    most = chat.limits.token_days
+    if days is not None and not 1 <= days <= most:
+        text = f"A token may expire in 1 to {most} days, or never: leave the days out."
+        raise ChatError(Code.BAD_FIELD, text, field="expires")
 
 
-def _made(session: Session, change: CredentialsChanged, remove: str | None) -> CredentialSummaries:
-    """Return what was added, with the token that is shown this once."""
+def _check_addition(chat: Chat, making: Making, kind: CredentialKind, add: NewToken | NewKey) -> None:
+    """Raise what keeps one more from being added: one that is there twice could not be taken back at one go."""
+    data = making.data or (add.key if isinstance(add, NewKey) else "")
+    if any(credential.data == data for credential in making.listed):
+        raise ChatError(Code.CREDENTIAL_EXISTS, f"You have added this {kind.name.lower()} already.")
+    if len(making.listed) >= chat.limits.credentials:
+        raise too_many_credentials(chat.limits.credentials)
+
+
+def _changed(session: Session, change: CredentialsChanged, remove: str | None) -> CredentialSummaries:
+    """Return what there is now, with the token that is shown this once."""
     if remove is not None and not change.removed:
         raise ChatError(Code.NO_SUCH_CREDENTIAL, "You have none with this id.")
-    token, session.token = session.token, ""
-    return CredentialSummaries([_summary(credential) for credential in change.added], token or UNSET)
+    making, session.making = session.making, Making()
+    kept = [credential for credential in making.listed if credential.id not in change.removed]
+    return _summaries((*kept, *change.added), making.token)
 
 
-def _protected(chat: Chat, session: Session, account: PersonId, supply: Protected) -> tuple[Credential, ...]:
+def _summaries(credentials: Iterable[Credential], token: str = "") -> CredentialSummaries:
+    return CredentialSummaries([_summary(credential) for credential in credentials], token or UNSET)
+
+
+def own_password(error: ChatError) -> ChatError:
+    """Return a refusal in the words for somebody who is logged in: the name is right."""
+    if error.code is Code.BAD_CREDENTIALS:
+        return ChatError(Code.BAD_CREDENTIALS, "That is not your password.")
+    return error
+
+
+def protected(chat: Chat, session: Session, account: PersonId, supply: Protected) -> tuple[Credential, ...]:
     """Return the credentials of a new password; the session will have been proved by it."""
     made = tuple(
         Credential(CredentialId(chat.new_id()), account, kind, data, "", chat.now()) for kind, data in supply.data
@@ -231,34 +236,13 @@ def _protected(chat: Chat, session: Session, account: PersonId, supply: Protecte
     return made
 
 
-def _become(chat: Chat, session: Session, account: Account) -> User:
-    person = session.person
-    credential = session.next_credential
-    assert credential is not None
-    announce(chat, "registration", user=account.name)
-    if person is not None and person.id == account.id:
-        person.registered = True
-        session.credential = credential
-        session.by_password = True
-        call(chat, person, account.name)  # it may be spelled another way
-        return person.user
-    return admit(chat, session, Proven(account, credential)).user
-
-
-def _account(chat: Chat, session: Session) -> Account:
+def own_account(chat: Chat, session: Session) -> Account:
+    """Return the account of who is speaking; raises ``account-needed``."""
     person = chat.person(session)
     account = chat.accounts.by_id(person.id)
     if account is None:
         raise ChatError(Code.ACCOUNT_NEEDED, "You are a guest: register first.")
     return account
-
-
-def _check_policy(chat: Chat, code: str) -> None:
-    policy = chat.policy
-    if policy.registration == "closed":
-        raise ChatError(Code.NOT_ALLOWED, "Nobody can register here: ask who runs this server for an account.")
-    if policy.registration == "invitation" and not policy.invites(code):
-        raise ChatError(Code.NOT_ALLOWED, "To register here one needs an invitation code: this is not one.")
 
 
 def _summary(credential: Credential) -> CredentialSummary:

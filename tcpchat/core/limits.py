@@ -145,6 +145,9 @@ class Limits:
         2_000, "bans", "Bans of the server: addresses among them are compared one by one, a microsecond each.", least=0
     )
     credentials: int = limit(50, "credentials", "Tokens, keys, certificates of one account, of each kind.")
+    token_days: int = limit(
+        3_650, "days", "How long a token may last that expires: what is to last longer may last for ever."
+    )
     held_days: int = limit(
         90,
         "days",

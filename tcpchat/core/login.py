@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tcpchat.core.accounts import Account, CredentialKind, State
+from tcpchat.core.accounts import Account, CredentialKind, State, farewell
 from tcpchat.core.administration import check_guest
 from tcpchat.core.announcements import announce
 from tcpchat.core.answers import Arrived, Challenge, JoinedRoom, LoggedIn
@@ -43,7 +43,7 @@ def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -
         return LoggedIn(admit(chat, session, supply).user, summaries(chat, session))
     if supply is not None:
         raise supply if isinstance(supply, ChatError) else _refused()
-    _check_anonymous(session)
+    check_anonymous(session)
     proof = _proof(chat, session, command)
     if proof is None:
         return LoggedIn(admit_guest(chat, session, command.name, command.color).user, summaries(chat, session))
@@ -56,7 +56,7 @@ def arrive(
 ) -> Arrived | CreateRoom | ReadPage | Prove:
     """Log in and join the lobby; the name of an account needs its password."""
     if supply is None:
-        _check_anonymous(session)
+        check_anonymous(session)
         account = chat.accounts.get(command.name)
         if command.password is not None:
             return Prove(account.id if account else None, PasswordProof(command.password))
@@ -67,6 +67,11 @@ def arrive(
         raise supply if isinstance(supply, ChatError) else _refused()
     else:
         person = session.person
+    return land(chat, session, person, supply)
+
+
+def land(chat: Chat, session: Session, person: Person, supply: Supply | None) -> Arrived | CreateRoom | ReadPage:
+    """Enter the lobby after a login; that stands even when the lobby refuses."""
     try:
         lobby = join(chat, session, Join(LOBBY), supply)
     except ChatError as error:
@@ -78,7 +83,9 @@ def challenge(chat: Chat, session: Session, command: AskChallenge, supply: Suppl
     """Give the connection a nonce, to be signed once within two minutes."""
     nonce = b"".join(chat.new_id().to_bytes(8, "big") for _ in range(NONCE_BYTES // 8))
     session.nonce = (nonce, chat.now() + _NONCE_MS)
-    return Challenge(nonce.hex(), chat.identity.server, session.channel.exporter is not None)
+    account = chat.accounts.get(command.name)
+    name = account.name if account else command.name
+    return Challenge(nonce.hex(), chat.identity.server, session.channel.exporter is not None, name)
 
 
 def admit(chat: Chat, session: Session, proven: Proven) -> Person:
@@ -92,11 +99,10 @@ def admit(chat: Chat, session: Session, proven: Proven) -> Person:
     check_state(account, chat.now())
     if account.role < ServerRole.ADMIN and (banned := server_ban(chat, account.id, "", session.channel.address)):
         raise banned
-    _check_anonymous(session)
+    check_anonymous(session)
     person = chat.users.by_id(account.id)
-    by_password = proven.kind is CredentialKind.PASSWORD
     if person is not None and len(person.sessions) >= chat.limits.sessions_per_account:
-        _end_one(chat, person, by_password=by_password)
+        _end_one(chat, person, proven.kind)
     sign_out(chat, session)
     person = chat.users.by_id(account.id)
     if person is None:
@@ -104,8 +110,7 @@ def admit(chat: Chat, session: Session, proven: Proven) -> Person:
         person = Person(account.id, account.name, account.color, registered=True, since=chat.now())
         chat.users.add(person)
     _begin(chat, session, person)
-    session.credential = proven.credential
-    session.by_password = by_password
+    session.credential, session.proof = proven.credential, proven.kind
     if proven.expires is not None:
         chat.expiring[session] = proven.expires
     return person
@@ -117,6 +122,7 @@ def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> P
         raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
     if not chat.policy.guests:
         account = chat.accounts.get(name)
+        check_kept(chat, name)
         facts = {"registered": account.name} if account else {}
         raise ChatError(Code.ACCOUNT_NEEDED, "Guests are not let in here: log in with an account.", **facts)
     name = check_person_name(name, chat.limits, chat.policy.forbidden)
@@ -137,6 +143,13 @@ def is_barred(account: Account, now: int) -> bool:
     return account.state is State.DELETED or (account.state is not State.GOOD and not 0 < account.until <= now)
 
 
+def check_kept(chat: Chat, name: str) -> None:
+    """Raise ``bad-credentials`` for the name of a deleted account: nobody needs to look for its password."""
+    account = chat.accounts.get(name)
+    if account is not None and account.state is State.DELETED and account.until > chat.now():
+        raise ChatError(Code.BAD_CREDENTIALS, farewell(account))
+
+
 def check_state(account: Account, now: int) -> None:
     """Raise what keeps an account from being used at ``now``."""
     if account.state is State.DELETED:
@@ -148,9 +161,10 @@ def check_state(account: Account, now: int) -> None:
     raise ChatError(code, f"The account {account.name} is {word}{reason}", until=account.until)
 
 
-def _end_one(chat: Chat, person: Person, *, by_password: bool) -> None:
+def _end_one(chat: Chat, person: Person, proof: CredentialKind) -> None:
     """End the oldest session that another may take the place of; raise ``too-many-connections`` if there is none."""
-    oldest = next((session for session in person.sessions if by_password and not session.by_password), None)
+    by_token = (session for session in person.sessions if session.proof is not CredentialKind.PASSWORD)
+    oldest = next(by_token, None) if proof is CredentialKind.PASSWORD else None
     if oldest is None:
         raise ChatError(
             Code.TOO_MANY_CONNECTIONS,
@@ -184,7 +198,7 @@ def _make_room(chat: Chat, account: Account) -> None:
                 chat.audience.tell(session, f"Your name belongs to an account: you are called {other} now.")
 
 
-def _check_anonymous(session: Session) -> None:
+def check_anonymous(session: Session) -> None:
     """Raise ``already-logged-in`` for an account; a guest may become one."""
     if session.person is not None and session.person.registered:
         raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
@@ -199,6 +213,8 @@ def _proof(chat: Chat, session: Session, command: Login) -> Proof | None:
     ]
     if len(given) > 1:
         raise ChatError(Code.BAD_FIELD, f"Give only one proof, not {' and '.join(given)}.", field=given[1])
+    if given and given != ["token"] and not command.name:
+        raise ChatError(Code.BAD_FIELD, "The name is missing: only a token tells whose it is.", field="name")
     if command.password is not None:  # one that is empty is wrong, and makes nobody a guest
         return PasswordProof(command.password)
     if command.token is not None:

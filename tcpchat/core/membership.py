@@ -29,7 +29,6 @@ def sign_out(chat: Chat, session: Session) -> None:
         exit_room(chat, session, room)
     chat.audience.leave(EVERYBODY, session)
     session.person = session.last_teller = session.credential = session.next_credential = None
-    session.by_password = False
     session.ignores = {}
     chat.expiring.pop(session, None)
     announcements.forget(chat, session)

@@ -30,7 +30,7 @@ def rename(chat: Chat, session: Session, command: Rename, supply: Supply | None)
         raise supply
     if isinstance(supply, Account):
         call(chat, person, supply.name)
-        return Named(person.user)
+        return Named(person.user, person.name)
     name = check_person_name(command.name, chat.limits, chat.policy.forbidden)
     check_allowed(chat, session, name)
     check_free(chat, name, person)

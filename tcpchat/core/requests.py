@@ -63,7 +63,7 @@ class Prove(Request, frozen=True):
 class Proven(msgspec.Struct, frozen=True, gc=False):
     """Somebody has proved to be ``account``, as it was stored at that moment, by ``credential``, which is of ``kind``.
 
-    ``expires`` is until when that is good, in ms since 1970, UTC; None for ever.
+    ``expires`` is until when that is good, in ms since 1970, UTC; None for ever. ``kind`` is the credential's.
     """
 
     account: Account

@@ -8,7 +8,7 @@ from itertools import islice
 
 from msgspec import UNSET
 
-from tcpchat.core.accounts import CredentialId
+from tcpchat.core.accounts import Credential, CredentialId, CredentialKind
 from tcpchat.core.answers import RoomSummary
 from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
@@ -47,16 +47,25 @@ class Person:
         return User(self.name, self.color if self.color else UNSET, True if self.away else UNSET)
 
 
+@dataclass(slots=True)
+class Making:
+    """What is known so far of a change of one's tokens, keys or certificates: the new one, and those there were."""
+
+    token: str = field(default="", repr=False)
+    data: str = field(default="", repr=False)
+    listed: tuple[Credential, ...] = ()
+
+
 @dataclass(slots=True, eq=False)
 class Session:
     """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in.
 
     ``operator`` is who sits at the machine itself, by the name of the system's user, and needs no login.
     ``ignores`` are the people whom it doesn't want to read, by their ids, with the names they had when that began.
-    ``last_teller`` is who wrote directly last. ``credential`` is what the login was proved with, ``next_credential``
-    what will take its place once it is committed. ``proven`` is the password that was right, to be changed. ``nonce``
-    is to be signed, until the time beside it. ``by_password``: the login was proved with the account's password.
-    ``channel`` is how its bytes come and go.
+    ``last_teller`` is who wrote directly last. ``credential`` is what the login was proved with, of the kind ``proof``;
+    ``next_credential`` will take its place once it is committed. ``proven`` is the password that was right, to be
+    changed. ``deleting``: its account is being deleted, by itself. ``nonce`` is to be signed, until the time beside
+    it. ``channel`` is how its bytes come and go.
     """
 
     person: Person | None = None
@@ -66,12 +75,12 @@ class Session:
     last_teller: PersonId | None = None
     channel: Channel = PLAIN
     credential: CredentialId | None = None
-    by_password: bool = False
+    proof: CredentialKind = CredentialKind.PASSWORD
     next_credential: CredentialId | None = None
     proven: CredentialId | None = None
     nonce: tuple[bytes, int] | None = None
-    # A token just made, until its owner has been shown it.
-    token: str = ""
+    deleting: bool = False
+    making: Making = field(default_factory=Making)
     operator: str = ""
     # What was refused last by a rule that somebody made, and what this session is told of the server.
     refusal: ChatError | None = None

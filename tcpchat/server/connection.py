@@ -127,6 +127,7 @@ class Connection:
         self._waiting: Request | None = None
         self._barrier = False
         self._pause: IDelayedCall | None = None
+        self._later: IDelayedCall | None = None
         # Bytes of what is accepted and not committed.
         self.uncommitted = 0
         self._held: list[bytes] | None = None
@@ -169,6 +170,7 @@ class Connection:
         """No more lines will come: when all is answered, log out and close."""
         if not self._ended:
             self._ended = True
+            self._forget_later()
             self._pace = None
             self._waiting = Request(Quit())
             self._advance()
@@ -205,6 +207,12 @@ class Connection:
     def answer(self, data: bytes) -> None:
         """Send what the codec has to say at once, such as telnet's answers: they belong to no line."""
         self.deliver(data)
+
+    def later(self, seconds: float, say: Callable[[], None]) -> None:
+        """Let the codec say something after so many seconds, if the connection lasts."""
+        self._forget_later()
+        if not self._ended:
+            self._later = self._services.clock.callLater(seconds, say)
 
     def dismiss(self, text: str, code: Code) -> None:
         """Tell the peer why, and close."""
@@ -324,8 +332,14 @@ class Connection:
         if replies:
             self.deliver(b"".join(replies))
 
+    def _forget_later(self) -> None:
+        if self._later is not None and self._later.active():
+            self._later.cancel()
+        self._later = None
+
     def _farewell(self, last: bytes) -> None:
         self._ended = True
+        self._forget_later()
         self._services.publisher.detach(self.session)
         held, self._held = self._held, None
         self._peer.finish(b"".join([*(held or ()), last]))

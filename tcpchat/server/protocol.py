@@ -29,9 +29,17 @@ _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: 
 _BY_PEER = "ended by the peer"
 _TLS_ONLY = "This server wants TLS. Please connect again, with a client that speaks it."
 _PAGE = b"There is no page here. This is a chat server: speak to it with telnet or nc.\n"
-_FAREWELLS = {
-    Speaker.HTTP: b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(_PAGE), _PAGE),
+_TLS_PAGE = b"There is no page here. This is a chat server: speak to it under TLS.\n"
+_NOT_FOUND = (
+    b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+)
+# In the log, in place of what the person is told: that tells names, and the words of who decided it.
+_LOGGED = {
+    Code.REVOKED: "its login was revoked",
+    Code.SUSPENDED: "its account is suspended",
+    Code.BANNED: "it is banned",
+    Code.KICKED: "an admin ended it",
 }
 
 
@@ -229,7 +237,7 @@ class ChatProtocol(LineSplitter):
         if self._outbox.finished:  # nobody hears it, but what was kept of a lost connection must not begin any more
             self._drop_lines()
             return
-        self._reason = text
+        self._reason = _LOGGED.get(code, text)
         if self._connection is not None:
             self._connection.release()  # what it was about to be told comes first
         self.finish(self._notice(text, code))
@@ -267,9 +275,10 @@ class ChatProtocol(LineSplitter):
             self._silence.cancel()
         codec = _CODECS.get(speaker)
         if codec is None:
-            farewell = b"" if self._connection else _FAREWELLS.get(speaker, b"")
             self._reason = self._unspoken(speaker)
-            self._outbox.write(farewell)
+            if speaker is Speaker.HTTP and self._connection is None:
+                page = _TLS_PAGE if self._security.required and not self._channel.secure else _PAGE
+                self._outbox.write(_NOT_FOUND % (len(page), page))
             self._end_input(complete=False)
         elif self._connection is None:
             self._connect(codec())

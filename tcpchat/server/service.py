@@ -86,6 +86,7 @@ class ChatService(Service):
         capacity: int,
         live: Live,
         unowned: Path | None,
+        warnings: Sequence[str] = (),
     ) -> None:
         self.factory = factory
         self.ports = ports
@@ -101,6 +102,7 @@ class ChatService(Service):
         # Where the owner code is; None: there is an owner.
         self._unowned = unowned
         self._ticker = Ticker(factory.services.hub.tick, factory.services.limits, reactor)
+        self._warnings = warnings
         # What twistd is to log with; None: as it likes.
         self.log_observer: ILogObserver | None = None
 
@@ -121,7 +123,9 @@ class ChatService(Service):
         self._ticker.start()
         if few := descriptors.warning(self._capacity):
             self._log.warn("{few}", few=few)
-        self._log.info("the log is in {database}", database=self._database)
+        for warning in self._warnings:
+            self._log.warn("{warning}", warning=warning)
+        self._log.info("messages are kept in {database}", database=self._database)
         self.live.watch.start()
         if self._unowned is not None:
             self._log.info("this server has no owner: /claim with the code in {path} makes one", path=self._unowned)
@@ -248,9 +252,10 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
     )
     live = Live(chat, factory, CertificateWatch(contexts, reactor), settings.data, certificate)
     where = url.render_as_string()
+    warnings = settings.policy.warnings(chat.accounts)
     unowned = owner_code.path if chat.server.owner_code else None
     return ChatService(
-        reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity, live, unowned
+        reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity, live, unowned, warnings
     )
 
 

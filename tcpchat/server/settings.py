@@ -135,9 +135,14 @@ def _motd(configuration: Configuration) -> str:
 def _policy(configuration: Configuration) -> Policy:
     path: Path | None = configuration["invitations"]
     content = "" if path is None else _read(configuration, "invitations", path, _INVITATIONS_BYTES)
-    codes = frozenset(line.strip() for line in content.splitlines() if line.strip())
+    lines = [line.strip() for line in content.splitlines()]
+    codes = frozenset(line for line in lines if line and not line.startswith("#"))
     registration: str = configuration["registration"]
-    mistakes = []
+    mistakes = [
+        configuration.mistake("invitations", f"has a space in line {number} of {path}: a code is one word")
+        for number, line in enumerate(lines, 1)
+        if line in codes and len(line.split()) > 1
+    ]
     if registration == "invitation" and not codes:
         mistakes.append(
             configuration.mistake("registration", "invitation needs codes: a file of invitations, one on each line")

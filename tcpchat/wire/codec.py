@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -39,6 +39,9 @@ class Outlet(Protocol):
 
     def answer(self, data: bytes) -> None:
         """Send bytes that belong to no request, such as telnet's answers, at once."""
+
+    def later(self, seconds: float, say: Callable[[], None]) -> None:
+        """Call ``say`` after so many seconds, in place of what was to be called before, if the connection lasts."""
 
     def reformat(self) -> None:
         """The codec's encoders have changed: from now on read through the new ones."""

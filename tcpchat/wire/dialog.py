@@ -4,23 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from tcpchat.core.answers import Answer
 from tcpchat.core.commands import Command
+from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 
 GIVEN_UP = "Nothing was done."
+HELP = (
+    "Answer the question, or press Enter to give up. /login and /quit work here, too; "
+    "an answer that begins with such a word is typed with the slash twice."
+)
+
+# After so many wrong passwords whoever has no name yet is asked for that again, as somebody may have meant another.
+ATTEMPTS = 3
+_COMMANDS = ("/help", "/login", "/quit", ":quit")
 
 
 class Dialog(Answer, frozen=True):
     """What is to be asked, and what is made of the answers; an empty answer gives it up.
 
-    ``hidden``: the answers are secrets.
+    ``hidden``: the answers are secrets. ``check`` is what the hub is asked before the first question. From the
+    question ``fresh`` on a new secret is asked for; that is done again when it won't do. ``tries`` counts what was
+    refused so far.
     """
 
     questions: tuple[str, ...]
     make: Callable[[Sequence[str]], Command]
     hidden: bool = True
+    check: Command | None = None
+    fresh: int | None = None
     given: tuple[str, ...] = ()
+    tries: int = 0
 
     @property
     def question(self) -> str:
@@ -29,18 +45,42 @@ class Dialog(Answer, frozen=True):
 
     def answered(self, text: str) -> Dialog | Command:
         """Return the rest of the dialog, or what is made of the answers. Raises `ChatError`."""
+        if text.startswith("//") and is_command(text[1:]):
+            text = text[1:]
         given = (*self.given, text)
         if len(given) == len(self.questions):
             return self.make(given)
-        return Dialog(self.questions, self.make, self.hidden, given)
+        return replace(self, given=given)
+
+    def again(self, error: ChatError) -> Dialog | None:
+        """Return what is to be asked after a refusal, so that nobody types a secret when nothing asks for it."""
+        if error.code in (Code.BAD_CREDENTIALS, Code.TOO_MANY_ATTEMPTS):
+            kept = 0
+        elif self.fresh is not None and error.code in (Code.WEAK_PASSWORD, Code.BAD_FIELD):
+            kept = self.fresh
+        else:
+            return None
+        return replace(self, given=self.given[:kept], tries=self.tries + 1)
 
 
-def new_password(questions: tuple[str, ...], make: Callable[[Sequence[str]], Command]) -> Dialog:
+def is_command(text: str) -> bool:
+    """Return whether an answer is one of the few commands that work while something is asked."""
+    return clean(text).partition(" ")[0].lower() in _COMMANDS
+
+
+def advice(error: ChatError) -> str:
+    """Return why a question is asked again, and what else one can do."""
+    when = "To give up," if error.code is Code.TOO_MANY_ATTEMPTS else "Try again, or"  # that says when to try again
+    return f"{error.text} {when} press Enter."
+
+
+def new_password(questions: tuple[str, ...], make: Callable[[Sequence[str]], Command], check: Command) -> Dialog:
     """Return a dialog that ends by asking for a new password twice; ``make`` gets the answers without the second."""
 
     def compared(given: Sequence[str]) -> Command:
         if given[-1] != given[-2]:
-            raise ChatError(Code.BAD_FIELD, f"These were not the same. {GIVEN_UP}", field="password")
+            raise ChatError(Code.BAD_FIELD, "These were not the same.", field="password")
         return make(given[:-1])
 
-    return Dialog((*questions, "A new password:", "The same once more:"), compared)
+    questions_asked = (*questions, "A new password:", "The same once more:")
+    return Dialog(questions_asked, compared, check=check, fresh=len(questions))

@@ -14,14 +14,17 @@ from tcpchat.core.acts import ReadActs, SetRoom
 from tcpchat.core.answers import Answer, Completions
 from tcpchat.core.commands import (
     Arrive,
+    Certificates,
     ChangePassword,
     Command,
     Complete,
+    Enrol,
     Keys,
+    May,
+    NewCertificate,
     NewKey,
     NewToken,
     Recolor,
-    Register,
     Say,
     Tokens,
     Unregister,
@@ -33,6 +36,7 @@ from tcpchat.wire.completion import complete, is_begun
 from tcpchat.wire.dialog import Dialog, new_password
 from tcpchat.wire.local import (
     AskAudit,
+    AskCertificates,
     AskKeys,
     AskLogin,
     AskPassword,
@@ -104,12 +108,13 @@ def _keep_local(command: Command) -> Command | Answer | Adjust:
         case AskLogin(name, password):
             return Arrive(name, password) if password is not None else password_of(name)
         case AskRegister(name, code):
-            return new_password((), lambda given: Register(given[0], name, code))
+            return new_password((), lambda given: Enrol(given[0], name, code), May("register", name, code))
         case AskPassword():
-            return new_password(("Your password so far:",), lambda given: ChangePassword(*given))
+            return new_password(("Your password so far:",), lambda given: ChangePassword(*given), May("password"))
         case AskUnregister():
-            return Dialog((f"{_DELETING} Your password:",), lambda given: Unregister(given[0]))
-        case AskTokens() | AskKeys():
+            question = f"{_DELETING} Your password:"
+            return Dialog((question,), lambda given: Unregister(given[0]), check=May("unregister"))
+        case AskTokens() | AskKeys() | AskCertificates():
             return _credentials(command)
         case AskRoom(setting, value):
             return _room(setting.lower(), value)
@@ -120,11 +125,11 @@ def _keep_local(command: Command) -> Command | Answer | Adjust:
 
 def password_of(name: str) -> Dialog:
     """Return the question for the password of an account."""
-    return Dialog((f"The password of {name}:",), lambda given: Arrive(name, given[0]))
+    return Dialog((f"The password of {name}:",), lambda given: Arrive(name, given[0]), check=May("login", name))
 
 
-def _credentials(command: AskTokens | AskKeys) -> Command:
-    """Return the command about tokens or keys."""
+def _credentials(command: AskTokens | AskKeys | AskCertificates) -> Command:
+    """Return the command about tokens, keys or certificates; raises ``bad-field``."""
     match command:
         case AskTokens("", ""):
             return Tokens()
@@ -135,14 +140,32 @@ def _credentials(command: AskTokens | AskKeys) -> Command:
         case AskKeys("", ""):
             return Keys()
         case AskKeys("add", key) if key:
-            return Keys(add=NewKey(key[:1024], " ".join(key.split()[2:])[:64]))
+            return Keys(add=NewKey(key[:1024]))
         case AskKeys("remove", ident) if ident:
             return Keys(remove=ident)
-    verbs = (
-        "create LABEL DAYS, or /tokens revoke ID" if isinstance(command, AskTokens) else "add KEY, or /keys remove ID"
-    )
-    word = "/tokens" if isinstance(command, AskTokens) else "/keys"
-    raise ChatError(Code.BAD_FIELD, f"To see them, type {word}; else {word} {verbs}", field="action")
+        case AskCertificates("", ""):
+            return Certificates()
+        case AskCertificates("add", fingerprint):
+            return Certificates(add=NewCertificate(fingerprint[:128]))
+        case AskCertificates("remove", ident) if ident:
+            return Certificates(remove=ident)
+    raise _no_action(command)
+
+
+_ACTIONS = {
+    AskTokens: ("/tokens", {"create": "LABEL DAYS", "revoke": "ID"}),
+    AskKeys: ("/keys", {"add": "KEY", "remove": "ID"}),
+    AskCertificates: ("/certificates", {"add": "FINGERPRINT", "remove": "ID"}),
+}
+
+
+def _no_action(command: AskTokens | AskKeys | AskCertificates) -> ChatError:
+    """Return the refusal of what can't be done with tokens, keys or certificates, with what can."""
+    word, actions = _ACTIONS[type(command)]
+    action = command.action[:32]
+    wrong = f"What to {action} is missing" if action in actions else f"There is no {word} {action}"
+    forms = ", ".join(f"{word} {verb} {rest}" for verb, rest in actions.items())
+    return ChatError(Code.BAD_FIELD, f"{wrong}: type {word} alone to see them, or {forms}", field="action")
 
 
 def _room(setting: str, value: str) -> SetRoom:

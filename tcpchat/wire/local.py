@@ -64,6 +64,13 @@ class AskKeys(LocalCommand, frozen=True):
     argument: str = ""
 
 
+class AskCertificates(LocalCommand, frozen=True):
+    """List client certificates (no ``action``), or ``add`` or ``remove`` one."""
+
+    action: str = ""
+    argument: str = ""
+
+
 class AskRoom(LocalCommand, frozen=True):
     """Tell how the room is, or change one ``setting``."""
 

@@ -36,8 +36,10 @@ from tcpchat.core.answers import (
     UserList,
 )
 from tcpchat.core.commands import (
+    Certificates,
     ChangePassword,
     Create,
+    Enrol,
     History,
     Ignore,
     Keys,
@@ -97,7 +99,12 @@ def greeting_lines(greeting: Greeting) -> list[str]:
     here = {0: "Nobody else is here.", 1: "One person is here."}.get(
         greeting.people, f"{greeting.people} people are here."
     )
-    return [f"This is {greeting.server} {greeting.version}. {here}", *greeting.motd.splitlines(), NAME_QUESTION]
+    lines = [f"This is {greeting.server} {greeting.version}. {here}", *greeting.motd.splitlines()]
+    if not greeting.guests:
+        code = " CODE" if greeting.registration == "invitation" else ""
+        register = "" if greeting.registration == "closed" else f", or make one with /register NAME{code}"
+        lines.append(f"Guests are not let in here: log in to your account with /login NAME{register}.")
+    return [*lines, NAME_QUESTION]
 
 
 def help_lines(topic: str) -> list[str]:
@@ -134,10 +141,12 @@ def phrase_error(error: ChatError) -> str:
     """Return a refusal, with what one can do next where that isn't said already."""
     room = error.facts.get("room", "ROOM")
     advice = {
+        Code.ALREADY_LOGGED_IN: "Type /logout first.",
         Code.NO_SUCH_USER: "Type /users to see who is here." if "user" in error.facts else "",
         Code.NO_SUCH_ROOM: f"Type /rooms to see those there are, or /join {room} to create it.",
         Code.NOT_IN_ROOM: f"Type /join {room} to enter it." if "room" in error.facts else _ENTER,
         Code.ROOM_EXISTS: f"Type /join {room} to enter it.",
+        Code.NOT_ALLOWED: "Type /register NAME CODE with yours." if error.facts.get("field") == "code" else "",
     }.get(error.code, "")
     return f"{error.text} {advice}".rstrip()
 
@@ -224,6 +233,8 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
     match answer:
         case Words(lines):
             return list(lines)
+        case Arrived(user) if isinstance(asked, Enrol):
+            return [_registered(user), *phrase_answer(None, answer, me, view)]
         case Arrived(user, lobby):
             hello = f"Hello, {user.name}. Type /help to see what you can do."
             if isinstance(lobby, ChatError):
@@ -257,17 +268,18 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
         case Switched(room):
             return [_focus(room)]
         case Named(user) if isinstance(asked, Register):
-            return [f"The name {user.name} is yours now. To come back, type it, or /login {user.name}."]
+            return [_registered(user)]
         case Done() if isinstance(asked, ChangePassword):
             return ["Your password is changed."]
         case Done() if isinstance(asked, Unregister):
-            return ["Your account is deleted."]
+            return ["Your account is deleted, and you are logged out.", NAME_QUESTION]
         case Done() if isinstance(asked, Logout):
             return ["You are logged out.", NAME_QUESTION]
         case CredentialSummaries():
             return _credentials(asked, answer, view)
-        case Named(user) if isinstance(asked, Rename):
-            return [f"You are called {user.name} now."]
+        case Named(user, login) if isinstance(asked, Rename):
+            account = f" From now on you log in as {login}; your old name is free for others." if login else ""
+            return [f"You are called {user.name} now.{account}"]
         case Named(user) if isinstance(asked, Recolor):
             return [f"Your colour is {user.color} now." if user.color else "You have no colour of your own now."]
         case Away(text):
@@ -321,13 +333,13 @@ def _room(room: RoomSummary) -> str:
 
 def _credentials(asked: object, answer: CredentialSummaries, view: View) -> list[str]:
     """Return one's tokens or keys, or what has become of them; a new token is shown this once."""
-    word = "token" if isinstance(asked, Tokens) else "key"
+    word = "token" if isinstance(asked, Tokens) else "key" if isinstance(asked, Keys) else "certificate"
     if answer.token:
         return [f"The new token, shown this once: {answer.token}"]
     if isinstance(asked, Tokens) and asked.revoke:
         return ["The token is good no longer."]
-    if isinstance(asked, Keys) and (asked.add or asked.remove):
-        return ["The key is added." if asked.add else "The key is good no longer."]
+    if isinstance(asked, Keys | Certificates) and (asked.add or asked.remove):
+        return [f"The {word} is added." if asked.add else f"The {word} is good no longer."]
     if not answer.credentials:
         return [f"You have no {word}s."]
     return [f"{_count(len(answer.credentials), word, word + 's')}:"] + [
@@ -336,6 +348,10 @@ def _credentials(asked: object, answer: CredentialSummaries, view: View) -> list
         + (f", last used on {view.day(one.used)}." if one.used else ", never used.")
         for one in answer.credentials
     ]
+
+
+def _registered(user: User) -> str:
+    return f"The name {user.name} is yours now. To come back, type it, or /login {user.name}."
 
 
 def _profile(answer: Profile, view: View) -> str:

@@ -1,6 +1,6 @@
 """Telnet (RFC 854) around the text of one connection: commands are taken out and answered, however they are cut.
 
-A peer that never sends a command, such as nc, is never sent one.
+A peer that never sends a command, such as nc, is sent none, but for the wish that a password isn't shown.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.local import LocalCommand
 from tcpchat.wire.table import TABLE
-from tests.client.guest import Wire
+from tests.client.guest import Guest, Wire
 
 
 class Ear:
@@ -130,3 +130,16 @@ def test_the_waits_between_attempts_grow_until_a_connection_is_good() -> None:
     assert told[-1] == 1
     dialer.stop()
     assert clock.getDelayedCalls() == []
+
+
+def test_a_server_that_wants_tls_is_told_of_with_the_address_it_needs() -> None:
+    clock = Clock()
+    guest = Guest(clock)
+    guest.connect()
+    guest.tell({"op": "", "status": "error", "error": {"code": "tls-required", "message": "This server wants TLS."}})
+    assert guest.wire.aborted
+    guest.lose()
+    guest.shell.waiting(1)
+    assert guest.take() == [
+        "The connection is lost: This server wants TLS: give its address as tls:HOST:PORT. Trying again in 1 s."
+    ]

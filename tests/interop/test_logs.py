@@ -91,7 +91,7 @@ def test_twistd_s_own_log_file_is_twistd_s(tmp_path: Path) -> None:
     command = [TWISTD, "-n", "--pidfile=", f"--logfile={log}", "tcpchat", "--data", str(tmp_path / "data")]
     with _running([*command, "--endpoint", f"unix:{place}"], place) as person:
         assert person.request("ping") == {}
-    assert "[tcpchat.server.service.ChatService#info] the log is in" in log.read_text()
+    assert "[tcpchat.server.service.ChatService#info] messages are kept in" in log.read_text()
 
 
 @contextmanager

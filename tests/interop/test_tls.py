@@ -322,7 +322,10 @@ def test_a_plain_script_gets_an_error_with_a_code(strict: Secured) -> None:
 def test_http_gets_its_page_and_under_tls_all_is_as_ever(strict: Secured) -> None:
     browser = strict.daemon.connect()
     browser.send(b"GET / HTTP/1.1\r\n\r\n")
-    assert _ended(browser).startswith(b"HTTP/1.1 404")
+    page = _ended(browser)
+    assert page.startswith(b"HTTP/1.1 404")
+    assert b"speak to it under TLS" in page
+    assert b"telnet" not in page
     nc = strict.daemon.run("nc", "-N", "127.0.0.1", str(strict.daemon.port))
     nc.stream.send(b"nina")
     nc.stream.end()

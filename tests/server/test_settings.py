@@ -120,11 +120,14 @@ def test_the_message_of_the_day(tmp_path: Path) -> None:
 
 def test_invitations(tmp_path: Path) -> None:
     file = tmp_path / "codes"
-    file.write_text(" sesame \n\nopen-up\n")
+    file.write_text("# for the choir\n\n sesame \n#\nopen-up\n")
     policy = settings("--registration", "invitation", "--invitations", str(file)).policy
     assert policy.invitations == {"sesame", "open-up"}
-    file.write_text("\n")
+    file.write_text("# nobody yet\n")
     assert "needs codes" in complaints("--registration", "invitation", "--invitations", str(file))[0]
+    file.write_text("sesame\nopen up\n")
+    (complaint,) = complaints("--invitations", str(file))
+    assert complaint.endswith(f"has a space in line 2 of {file}: a code is one word")
 
 
 def test_no_secret_is_in_a_repr(tmp_path: Path) -> None:

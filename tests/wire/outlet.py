@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 
 class Outlet:
     """Counts how often its reader was told to read differently."""
@@ -13,6 +15,9 @@ class Outlet:
 
     def answer(self, data: bytes) -> None:
         self.answers += data
+
+    def later(self, seconds: float, say: Callable[[], None]) -> None:
+        self.say = say
 
     def reformat(self) -> None:
         self.reformatted += 1

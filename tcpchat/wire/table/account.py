@@ -66,14 +66,14 @@ ROWS = (
     Row(
         commands.Unregister,
         GROUP,
-        "Delete your account; its name is kept from others for 90 days.",
+        "Delete your account, and log out; its name is kept from others for 90 days.",
         op="unregister",
         data="password",
     ),
     Row(
         local.AskUnregister,
         GROUP,
-        "Delete your account; its name is kept from others for 90 days.",
+        "Delete your account, and log out; its name is kept from others for 90 days.",
         words=("/unregister",),
         example="/unregister",
     ),
@@ -122,10 +122,31 @@ ROWS = (
         reply="credentials: [{id, label, created, used?}]",
     ),
     Row(
+        local.AskCertificates,
+        GROUP,
+        "List the TLS client certificates with which programs can log in for you; or add the one of this connection "
+        "or a FINGERPRINT, or remove ID.",
+        words=("/certificates",),
+        parameters=(
+            Parameter("ACTION", "action", default=""),
+            Parameter("FINGERPRINT", "argument", default="", rest=True),
+        ),
+        example="/certificates add",
+    ),
+    Row(
         commands.AskChallenge,
         GROUP,
-        "Ask for what is to be signed with a key.",
+        "Ask for what is to be signed with a key, and for a name as its account spells it.",
         op="challenge",
-        reply="nonce, server, bound",
+        data="name?",
+        reply="nonce, server, bound, name",
+    ),
+    Row(
+        commands.May,
+        GROUP,
+        "Ask whether you may do what takes a password, before you ask a person for one.",
+        op="may",
+        data="what (login, register, password or unregister), name?, code?",
+        reply="name",
     ),
 )

@@ -14,7 +14,7 @@ ROWS = (
         GROUP,
         "Ask what this server is.",
         op="hello",
-        reply="server, version, protocol (1), features, limits, motd, people",
+        reply="server, version, protocol (1), features, limits, motd, people, guests, registration",
     ),
     Row(
         local.Help,
