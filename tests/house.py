@@ -12,6 +12,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind
+from tcpchat.core.addresses import Network, Places
 from tcpchat.core.audit import AuditRecord
 from tcpchat.core.catalogue import lobby_record
 from tcpchat.core.chat import Chat, Identity
@@ -32,6 +33,8 @@ from tcpchat.core.requests import (
     DeleteRoom,
     Effect,
     Enact,
+    Invite,
+    Invited,
     IssuedToken,
     IssueToken,
     KeyRead,
@@ -59,7 +62,6 @@ from tcpchat.server.commits import UNHEARD, Waiter
 from tcpchat.server.connection import Services
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.publisher import Publisher
-from tcpchat.server.roster import Network
 from tcpchat.server.tls import Security
 from tests.transport import MemoryTransport
 
@@ -107,6 +109,8 @@ class MemoryStore:
 
     def _proved(self, request: Secretive) -> Supply:
         match request:
+            case Invite(right):
+                return Invited() if right else ChatError(Code.NOT_ALLOWED, "That is no invitation code.", field="code")
             case Protect(password):
                 if len(password) < 8:
                     return ChatError(Code.WEAK_PASSWORD, "That password is too short.")
@@ -256,7 +260,11 @@ class House:
         rooms: tuple[RoomRecord, ...] = (),
         turn_writes: int = 1_000,
         security: Security = Security(),
+        capacity: int | None = None,
+        proxies: Places = Places(),
     ) -> None:
+        # What the meter of work shows.
+        self.work = 0.0
         self.clock = Clock()
         self.store = MemoryStore()
         limits = limits or Limits()
@@ -282,7 +290,7 @@ class House:
         self.store.when_delivered = publisher.when_flushed
         store = self.store
         services = Services(self.hub, store, store, store, publisher, self.clock, limits)
-        self.factory = ChatFactory(services, trusted, security=security)
+        self.factory = ChatFactory(services, trusted, capacity, security, proxies, lambda: self.work)
 
     def _now(self) -> int:
         return 1_700_000_000_000 + int(self.clock.seconds() * 1000)

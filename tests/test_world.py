@@ -14,6 +14,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 
 from hypothesis import settings
@@ -138,7 +139,7 @@ class World(RuleBasedStateMachine):
     )
     def begin(self, limits: str, turn_writes: int, names: tuple[str, ...], rooms: tuple[str, ...]) -> None:
         self.names, self.rooms = names, rooms
-        self.house = House(_LIMITS[limits], turn_writes=turn_writes)
+        self.house = House(_LIMITS[limits], turn_writes=turn_writes, trusted=(ip_network("192.0.2.0/24"),))
         self.chronicle = Chronicle(self.house, crowded=limits == "crowded")
         wires: tuple[type[Person], ...] = (Program, Human, Program)
         for wire, name in zip(wires, names, strict=False):

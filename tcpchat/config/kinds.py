@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Protocol
 
-Network = IPv4Network | IPv6Network
+from tcpchat.core.addresses import UNIX, Network, parse_network
 
 _SHOWN_CHARACTERS = 60
 _LARGE = 10_000
@@ -131,9 +130,23 @@ class NetworkKind(_Worded):
     def from_text(self, text: str) -> Network:
         """Return the network."""
         try:
-            return ip_network(text)
+            return parse_network(text)
         except ValueError as error:
             raise ValueError(f"is {self.wanted}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceKind(NetworkKind):
+    """An address or a network, or all unix sockets."""
+
+    @property
+    def wanted(self) -> str:
+        """A network, or unix."""
+        return "a network such as 192.0.2.7, or unix"
+
+    def from_text(self, text: str) -> Network | str:  # type: ignore[override]
+        """Return the network, or ``unix``."""
+        return UNIX if text == UNIX else NetworkKind.from_text(self, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from tcpchat.config.kinds import Choice, FilePath, Flag, Fraction, Kind, ListOf, NetworkKind, Text, Whole, Word
+from tcpchat.config.kinds import (
+    Choice,
+    FilePath,
+    Flag,
+    Fraction,
+    Kind,
+    ListOf,
+    NetworkKind,
+    PlaceKind,
+    Text,
+    Whole,
+    Word,
+)
 from tcpchat.core.limits import Limits
 
 DEFAULT_PORT = 3000
@@ -111,6 +123,15 @@ _TOP = (
         "Nobody is trusted for an address alone unless the operator says so.",
         live=True,
         option="trust",
+    ),
+    Setting(
+        "trust_proxy",
+        ListOf(PlaceKind()),
+        (),
+        "Believe the PROXY headers of networks, as in 192.0.2.7, or of unix sockets: unix",
+        "Who can connect from there can claim any address.",
+        live=True,
+        option="trust-proxy",
     ),
     Setting(
         "guests",

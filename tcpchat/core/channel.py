@@ -12,13 +12,15 @@ class Channel(msgspec.Struct, frozen=True, gc=False):
     DER), in 64 lower hexadecimal digits, or None; that it holds the key is proved, who has signed it is not looked at.
     ``exporter``: 32 bytes that only the two ends of this one TLS connection can know (``tls-exporter``, RFC 9266);
     None below TLS 1.3, where they are bound to the connection only under conditions that can't be seen from here.
-    ``address``: where the peer comes from, which only admins may learn; empty where there is none.
+    ``address``: where the peer is, as text (never IPv4 in its IPv6 form), ``local`` for a unix socket; ``trusted``: it
+    is exempt from limits on speed.
     """
 
     secure: bool = False
     fingerprint: str | None = None
     exporter: bytes | None = None
     address: str = ""
+    trusted: bool = False
 
     def __repr__(self) -> str:  # the exporter's value is nobody else's business, not even a log's
         return f"Channel(secure={self.secure}, fingerprint={self.fingerprint!r})"

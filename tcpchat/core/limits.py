@@ -233,6 +233,157 @@ class Limits:
     )
     checks: int = limit(200, "passwords", "Passwords that wait in all: 10 s of one core.")
 
+    # What follows counts an IPv4 address, or an IPv6 network of 64 bits, as one: a network.
+    connection_burst: int = limit(
+        256,
+        "connections",
+        "New connections of one network at once, so that an office comes back after a restart. Trusted addresses are "
+        "exempt.",
+    )
+    connections_per_minute: float = limit(
+        120.0,
+        "connections a minute",
+        "New connections of one network after a burst: far more than people need, and a tenth of a second of work.",
+        least=1,
+    )
+    handshakes_per_address: int = limit(
+        64, "handshakes", "TLS handshakes of one network under way; more wait for their turn. Trusted ones, too."
+    )
+    handshakes: int = limit(
+        512,
+        "handshakes",
+        "TLS handshakes under way in all; more wait. One costs 1 to 2 ms of a core, and some 40 KiB while it lasts.",
+    )
+    handshake_seconds: float = limit(
+        20.0,
+        "seconds",
+        "Time for one handshake. Over a slow line it takes two or three; who stalls must not keep a place.",
+        least=0.1,
+        most=_DAY_SECONDS,
+    )
+
+    proxy_header_seconds: float = limit(
+        5.0,
+        "seconds",
+        "Time for the header of a proxy, which sends it at once; a lost packet is sent anew after 3.",
+        least=0.1,
+        most=_DAY_SECONDS,
+    )
+    # The longest header of version 1, and the shortest of version 2 with its addresses, are shorter.
+    proxy_header_bytes: int = limit(
+        4 * KIB,
+        "bytes",
+        "The header of a proxy: version 2 may carry a certificate's names, and fits one packet nearly always.",
+        least=256,
+    )
+
+    failure_seconds: float = limit(
+        0.5,
+        "seconds",
+        "After a proof that failed, the next one of its network waits so long, and then each time twice as long: a "
+        "person who mistypes three times waits for 2 s.",
+        least=0.001,
+        most=_DAY_SECONDS,
+    )
+    failure_seconds_most: float = limit(
+        60.0,
+        "seconds",
+        "The longest wait after proofs that failed: one can guess 1,440 times a day.",
+        least=0.001,
+        most=_DAY_SECONDS,
+    )
+    failure_forgotten_seconds: float = limit(
+        600.0,
+        "seconds",
+        "After so long without a failure all is forgotten: a guesser gains nothing by waiting longer than the longest "
+        "wait.",
+        most=_DAY_SECONDS,
+    )
+    failures_remembered: int = limit(
+        20_000,
+        "networks",
+        "Networks, and accounts at home in them, whose failures are remembered: some 300 bytes each.",
+    )
+    home_days: int = limit(
+        30,
+        "days",
+        "How long an account is at home in a network where it has logged in: there it waits for its own failures only.",
+        least=0,
+        most=36_500,
+    )
+    registrations_per_hour: int = limit(
+        30,
+        "accounts an hour",
+        "New accounts of one network: a class can register in a lesson, a script can't fill the database. Trusted "
+        "addresses are exempt.",
+    )
+
+    wait_seconds: float = limit(
+        5.0,
+        "seconds",
+        "Who would have to wait longer than this is refused and told for how long: a person takes the server for dead "
+        "by then. A single pipe never waits so long, as it is read more slowly.",
+        least=0.1,
+        most=60,
+    )
+    account_burst: int = limit(
+        400, "commands", "Commands of all connections of one account together: as two that go as fast as they can."
+    )
+    account_commands_per_second: float = limit(
+        100.0, "commands a second", "Commands of all connections of one account after a burst.", least=0.1
+    )
+    paces_remembered: int = limit(
+        20_000, "paces", "People and networks whose pace is remembered, each for some seconds: about 150 bytes."
+    )
+    work_burst_seconds: float = limit(
+        0.5,
+        "seconds",
+        "Time of the reactor for what makes the server work, such as lists and pages of history, of an account, or of "
+        "all guests of a network, who are others whenever they like. Coming back with 256 connections after a restart "
+        "takes this; in daily use one needs 0.1 %. Trusted addresses are exempt.",
+        least=0.01,
+        most=60,
+    )
+    work_share: float = limit(
+        0.05,
+        "of the time",
+        "The part of the time that passes that one may make the server work after that.",
+        least=0.001,
+        most=1,
+    )
+    work_turn_seconds: float = limit(
+        0.005,
+        "seconds",
+        "After so much work at a stretch a connection lets the others go first: their p99 is a few ms.",
+        least=0.0001,
+        most=1,
+    )
+    work_entry_seconds: float = limit(
+        0.00002,
+        "seconds",
+        "What an entry of a page from the disk counts as work: a thread reads it, which shares the interpreter with "
+        "the reactor. Measured.",
+        least=0,
+        most=0.01,
+    )
+
+    repeats: int = limit(
+        10,
+        "times",
+        "The same text of one person in one room in repeat_seconds: a pipe may repeat a line of a build, and a flood "
+        "is one within seconds. Trusted addresses are exempt.",
+    )
+    short_repeats: int = limit(40, "times", 'Short words ("ok", "yes", "+1") may be said more often.')
+    short_characters: int = limit(3, "characters", "How long a short word is at the most.", least=0)
+    repeat_seconds: float = limit(
+        30.0, "seconds", "The time in which repetitions are counted.", least=0.1, most=_DAY_SECONDS
+    )
+    repeats_remembered: int = limit(
+        32,
+        "texts",
+        "Texts of one person that are remembered for that; who needs more to repeat doesn't flood with one.",
+    )
+
     def become(self, other: Limits) -> None:
         """Take the values of ``other``, for everybody who has this object."""
         for one in fields(self):

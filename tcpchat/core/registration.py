@@ -18,14 +18,16 @@ from tcpchat.core.membership import sign_out
 from tcpchat.core.names import check_person_name, fold
 from tcpchat.core.people import call
 from tcpchat.core.proofs import PasswordProof
-from tcpchat.core.requests import Protect, Protected, Prove, Proven, Request, SaveAccount, Supply
+from tcpchat.core.requests import Invite, Protect, Protected, Prove, Proven, Request, SaveAccount, Supply
 from tcpchat.core.server_state import Emergency
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
 
 
-def may(chat: Chat, session: Session, command: May, supply: Supply | None) -> Allowed:
+def may(chat: Chat, session: Session, command: May, supply: Supply | None) -> Allowed | Invite:
     """Check what needs no password of a login, a registration or a change; raises what these would."""
+    if isinstance(supply, ChatError):
+        raise supply
     match command.what:
         case "login":
             check_anonymous(session)
@@ -33,7 +35,10 @@ def may(chat: Chat, session: Session, command: May, supply: Supply | None) -> Al
             account = chat.accounts.get(command.name)
             return Allowed(account.name if account else command.name)
         case "register":
-            return Allowed(_check_registration(chat, session, command.name, command.code))
+            name = _check_registration(chat, session, command.name, command.code)
+            if supply is None and chat.policy.registration == "invitation":
+                return Invite(chat.policy.invites(command.code))
+            return Allowed(name)
         case _:
             return Allowed(own_account(chat, session).name)
 
@@ -47,6 +52,8 @@ def register(chat: Chat, session: Session, command: Register, supply: Supply | N
     if isinstance(supply, Account):
         return Named(_become(chat, session, supply))
     name = _check_registration(chat, session, command.name, command.code)
+    if supply is None and chat.policy.registration == "invitation":
+        return Invite(chat.policy.invites(command.code))
     if not isinstance(supply, Protected):
         return Protect(command.password, name)
     person = session.person
@@ -105,9 +112,8 @@ def _check_policy(chat: Chat, code: str) -> None:
     policy = chat.policy
     if policy.registration == "closed":
         raise ChatError(Code.NOT_ALLOWED, "Nobody can register here: ask who runs this server for an account.")
-    if policy.registration == "invitation" and not policy.invites(code):
-        text = "That is no invitation code." if code else "To register here one needs an invitation code."
-        raise ChatError(Code.NOT_ALLOWED, text, field="code")
+    if policy.registration == "invitation" and not code:
+        raise ChatError(Code.NOT_ALLOWED, "To register here one needs an invitation code.", field="code")
 
 
 def _become(chat: Chat, session: Session, account: Account) -> User:

@@ -72,6 +72,19 @@ class Proven(msgspec.Struct, frozen=True, gc=False):
     kind: CredentialKind = CredentialKind.PASSWORD
 
 
+class Invite(Request, frozen=True):
+    """An invitation code was shown; supplies `Invited` if it is ``right``, else ``not-allowed``.
+
+    It goes the way of proofs, since it can be guessed like one.
+    """
+
+    right: bool
+
+
+class Invited(msgspec.Struct, frozen=True, gc=False):
+    """The code was right."""
+
+
 class Protect(Request, frozen=True):
     """Make what a password is checked against; supplies a `Protected`, or ``weak-password``, or ``bad-field``.
 
@@ -266,7 +279,10 @@ Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted 
 Result = Committed | ChatError
 """What one change of a batch came to."""
 
-Supply = Committed | Page | AuditPage | Proven | Protected | IssuedToken | KeyRead | CredentialList | ChatError
+Known = Proven | Invited | Protected | IssuedToken | KeyRead | CredentialList
+"""What a `Secretive` request comes to."""
+
+Supply = Committed | Page | AuditPage | Known | ChatError
 """What a performed request gives back to the hub."""
 
 Change = Append | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse | Enact
@@ -275,5 +291,5 @@ Change = Append | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | No
 Reading = ReadPage | ReadAudit
 """The requests that only read what is kept."""
 
-Secretive = Prove | Protect | IssueToken | ReadKey | ListCredentials
+Secretive = Prove | Invite | Protect | IssueToken | ReadKey | ListCredentials
 """The requests about what proves who somebody is."""

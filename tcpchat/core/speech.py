@@ -12,6 +12,7 @@ from tcpchat.core.history import event_of, message
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
 from tcpchat.core.permissions import check_enter, check_read, check_speak
+from tcpchat.core.repeats import check_repeated
 from tcpchat.core.requests import Append, Supply
 from tcpchat.core.state import Direct, Person, Room, Session, direct_id, direct_label
 from tcpchat.core.text import clean
@@ -29,7 +30,7 @@ def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Ac
     room = chat.joined_room(session, command.room)
     if room.guarded:
         check_speak(chat, session, person, room)
-    return Append(_draft(chat, room.id, person, command.text, _ACTION if command.action else _MESSAGE))
+    return Append(_draft(chat, session, room.id, person, command.text, _ACTION if command.action else _MESSAGE))
 
 
 def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supply | None) -> Accepted | Append:
@@ -37,7 +38,7 @@ def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supp
     if supply is not None:
         return _accepted(chat, supply)
     person = chat.person(session)
-    draft = _draft(chat, LOBBY_ID, person, command.text, _MESSAGE)
+    draft = _draft(chat, session, LOBBY_ID, person, command.text, _MESSAGE)
     lobby = chat.rooms.log(LOBBY_ID)
     assert isinstance(lobby, Room)
     if lobby.id not in session.rooms:
@@ -61,7 +62,7 @@ def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> 
     if other is person:
         raise ChatError(Code.NOT_ALLOWED, "You can't send a direct message to yourself.")
     room = direct_id(person.id, other.id)
-    draft = _draft(chat, room, person, command.text, _MESSAGE)
+    draft = _draft(chat, session, room, person, command.text, _MESSAGE)
     direct = person.directs.get(other.id)
     if direct is None or direct.other(person) is not other:  # who comes back is another object, and the same person
         direct = _open_direct(chat, room, person, other)
@@ -141,8 +142,11 @@ def check_text(text: str, limits: Limits) -> str:
     return text
 
 
-def _draft(chat: Chat, room: RoomId, person: Person, text: str, kind: Kind) -> Draft:
-    return Draft(room, chat.now(), person.id, person.name, person.color, kind, check_text(text, chat.limits))
+def _draft(chat: Chat, session: Session, room: RoomId, person: Person, text: str, kind: Kind) -> Draft:
+    text, now = check_text(text, chat.limits), chat.now()
+    if not session.channel.trusted:
+        check_repeated(person.repeats, room, text, now, chat.limits)
+    return Draft(room, now, person.id, person.name, person.color, kind, text)
 
 
 def _accepted(chat: Chat, supply: Supply) -> Accepted:

@@ -13,6 +13,7 @@ from tcpchat.core.answers import RoomSummary
 from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import User
+from tcpchat.core.repeats import Repeats
 from tcpchat.core.roles import Membership, RoomRole
 from tcpchat.core.settings import OPEN, RoomSettings, decode
 from tcpchat.errors import ChatError
@@ -24,7 +25,7 @@ _EMPTY = Seq(0)
 class Person:
     """Somebody logged in, once or several times. A guest has a random id that lives as long as its one session.
 
-    ``registered``: the id is that of an account.
+    ``registered``: the id is that of an account. ``repeats`` is what it has said lately, for `check_repeated`.
     """
 
     id: PersonId
@@ -40,6 +41,7 @@ class Person:
     away: str | None = None
     # When the last word was said in each slow room, in ms since 1970, UTC.
     spoke: dict[RoomId, int] = field(default_factory=dict)
+    repeats: Repeats = field(default_factory=dict)
 
     @property
     def user(self) -> User:

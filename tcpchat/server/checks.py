@@ -14,7 +14,17 @@ from tcpchat.auth.tokens import digest, is_token
 from tcpchat.core.accounts import Account, Credential, CredentialKind, State
 from tcpchat.core.entries import PersonId
 from tcpchat.core.proofs import CertificateProof, PasswordProof, SignatureProof, TokenProof
-from tcpchat.core.requests import ChangeCredentials, CredentialList, ListCredentials, Protect, Protected, Prove, Proven
+from tcpchat.core.requests import (
+    ChangeCredentials,
+    CredentialList,
+    Invite,
+    Invited,
+    ListCredentials,
+    Protect,
+    Protected,
+    Prove,
+    Proven,
+)
 from tcpchat.errors import ChatError, Code
 
 # An id that nobody has: ids are not negative.
@@ -25,6 +35,7 @@ WRONG_PASSWORD = "The name or the password is wrong."  # noqa: S105
 _WRONG_TOKEN = "The token is not valid: it was mistyped, or it has been revoked."  # noqa: S105
 _EXPIRED_TOKEN = "The token has expired. Please make a new one."  # noqa: S105
 _WRONG_KEY = "The name is wrong, or the signature is by none of its account's keys."
+_WRONG_CODE = "That is no invitation code."
 _WRONG_CERTIFICATE = "The name is wrong, or its account doesn't know your certificate."
 
 
@@ -64,6 +75,10 @@ class Hashing(Protocol):
         """Return whether ``data`` was made at another cost."""
 
 
+class WrongProof(ChatError):
+    """What was shown proves nothing: it may have been a guess."""
+
+
 class Valid(msgspec.Struct, frozen=True, gc=False):
     """A proof holds: whose it is, and the credential that it was checked against."""
 
@@ -83,7 +98,7 @@ class Checks:
         self._scram_iterations = scram_iterations
 
     def prove(self, request: Prove) -> Valid:
-        """Check a proof. Raises ``bad-credentials`` or ``store-failed``.
+        """Check a proof. Raises ``bad-credentials``, as a `WrongProof` if it may be a guess, or ``store-failed``.
 
         A suspended or banned account proves who it is like any other: the hub decides what it may, and only who has
         proved it hears why. A deleted one is nobody's.
@@ -97,6 +112,12 @@ class Checks:
                 return self._signature(request.account, signature, message)
             case CertificateProof(fingerprint):
                 return self._certificate(request.account, fingerprint)
+
+    def invite(self, request: Invite) -> Invited:
+        """Return that a code is right, or raise ``not-allowed``."""
+        if not request.right:
+            raise WrongProof(Code.NOT_ALLOWED, _WRONG_CODE, field="code")
+        return Invited()
 
     def protect(self, request: Protect) -> Protected:
         """Return what a new password is checked against. Raises ``weak-password`` or ``bad-field``."""
@@ -132,14 +153,14 @@ class Checks:
         data = credential.data if credential else self._hasher.decoy
         matches = self._hasher.verify(data, b"" if secret is None else secret)
         if owner is None or credential is None or secret is None or not matches:
-            raise refusal(WRONG_PASSWORD)
+            raise WrongProof(Code.BAD_CREDENTIALS, WRONG_PASSWORD)
         return _valid(owner, credential)
 
     def _token(self, account: PersonId | None, token: str) -> Valid:
         credential = self._reader.token(digest(token)) if is_token(token) else None
         owner = self._owner(credential.account) if credential else None
         if credential is None or owner is None or account not in (None, owner.id):
-            raise refusal(_WRONG_TOKEN)
+            raise WrongProof(Code.BAD_CREDENTIALS, _WRONG_TOKEN)
         if self._expired(credential):
             raise refusal(_EXPIRED_TOKEN)
         return _valid(owner, credential)
@@ -150,7 +171,7 @@ class Checks:
             for credential in self._current(owner.id, CredentialKind.KEY):
                 if is_signed(credential.data, signature, message):
                     return _valid(owner, credential)
-        raise refusal(_WRONG_KEY)
+        raise WrongProof(Code.BAD_CREDENTIALS, _WRONG_KEY)
 
     def _certificate(self, account: PersonId | None, fingerprint: str) -> Valid:
         owner = None if account is None else self._owner(account)
@@ -158,7 +179,7 @@ class Checks:
             for credential in self._current(owner.id, CredentialKind.CERTIFICATE):
                 if credential.data == fingerprint:
                     return _valid(owner, credential)
-        raise refusal(_WRONG_CERTIFICATE)
+        raise WrongProof(Code.BAD_CREDENTIALS, _WRONG_CERTIFICATE)
 
     def _owner(self, ident: PersonId) -> Account | None:
         account = self._reader.account(ident)
@@ -173,7 +194,7 @@ class Checks:
 
 
 def refusal(text: str) -> ChatError:
-    """Return what every proof that doesn't hold is answered with."""
+    """Return the refusal of a proof that was right once, and so is no guess."""
     return ChatError(Code.BAD_CREDENTIALS, text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -17,13 +18,13 @@ from tcpchat.core.entries import Entry
 from tcpchat.core.events import Notice
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Append, Change, Reading, Secretive, Supply
+from tcpchat.core.requests import Append, AuditPage, Change, Page, Reading, Secretive, Supply
 from tcpchat.core.requests import Request as HubRequest
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.commits import Waiter
 from tcpchat.server.outbox import Outbox
-from tcpchat.server.pace import Pace
+from tcpchat.server.pace import REGISTRATIONS, Pace, too_much
 from tcpchat.server.publisher import Publisher
 from tcpchat.wire.codec import Codec, Encoder, Request
 
@@ -125,19 +126,27 @@ class Connection:
         self._pace = pace
         self._slots: deque[_Slot] = deque()
         self._waiting: Request | None = None
+        # Whether that has waited for its tokens already.
+        self._paid = False
+        self._refusal: ChatError | None = None
         self._barrier = False
         self._pause: IDelayedCall | None = None
         self._later: IDelayedCall | None = None
         # Bytes of what is accepted and not committed.
         self.uncommitted = 0
         self._held: list[bytes] | None = None
-        self._ended = False
+        self._ended = self._over = self._hurried = False
         services.publisher.attach(self.session, self)
 
     @property
     def blocked(self) -> bool:
         """Whether the next line must wait."""
         return self._waiting is not None or self._barrier
+
+    @property
+    def over(self) -> bool:
+        """Whether the farewell is said: nothing is left to do."""
+        return self._over
 
     @property
     def logged_in(self) -> bool:
@@ -176,8 +185,8 @@ class Connection:
             self._advance()
 
     def hurry(self) -> None:
-        """Slow the peer no more: it is going, and what it has sent is soon done."""
-        self._pace = None
+        """Slow the peer no more: it is going, and what it has sent is soon done, or refused if it is too much."""
+        self._hurried = True
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
@@ -245,12 +254,34 @@ class Connection:
             return
         if (self._slots or self._outbox.clogged) and self._must_wait(request):
             return
-        if self._pace is not None and (delay := self._pace.take()):
-            self._pause = self._services.clock.callLater(delay, self._resume)
-            self._barrier = True
-            return
+        if self._pace is not None:
+            if not self._paid and (delay := self._pay(self._pace, request)) is not None:
+                self._pause = self._services.clock.callLater(delay, self._resume)
+                self._barrier = self._paid = True
+                return
+            self._paid = False
+            if self._refusal is not None:
+                refusal, self._refusal, self._waiting = self._refusal, None, None
+                self._settle_at_once(request, refusal)
+                return
         self._waiting = None
         self._start(request)
+
+    def _pay(self, pace: Pace, request: Request) -> float | None:
+        """Return for how many seconds a request has to wait, if at all; it may be refused after that."""
+        # Nobody waits for the answers of who has gone. What was said still counts, and is no more than a burst; work is
+        # refused that would have to wait, else who floods would only have to hang up.
+        if self._hurried and not (isinstance(request.asks, Command) and not request.asks.pipelined):
+            return None
+        try:
+            delay = pace.take(request.asks, self.session.person)
+        except ChatError as error:
+            self._refusal = error.detached()
+            delay = pace.debt
+        if self._hurried and delay:
+            self._refusal = self._refusal or too_much(delay)
+            return None
+        return delay
 
     def _must_wait(self, request: Request) -> bool:
         if self._outbox.clogged and not isinstance(request.asks, Quit):
@@ -276,12 +307,17 @@ class Connection:
             self._barrier = not asks.pipelined
             self.step(slot, asks)
         else:
-            slot = _Slot(self, request, True, 0, asks)
-            self._slots.append(slot)
-            self.settled(slot)
+            self._settle_at_once(request, asks)
+
+    def _settle_at_once(self, request: Request, answer: Answer | ChatError) -> None:
+        """Answer what the hub isn't asked, in its turn."""
+        slot = _Slot(self, request, True, 0, answer)
+        self._slots.append(slot)
+        self.settled(slot)
 
     def step(self, slot: _Slot, command: Command, supply: Supply | None = None) -> None:
         """Ask the hub, and perform what it needs: it will be asked again with the result."""
+        meter = None if slot.pipelined else self._meter(supply)  # what is said has its price, and is not measured
         try:
             outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
         except ChatError as error:
@@ -289,6 +325,8 @@ class Connection:
         except Exception:
             self._log.failure("a command failed: {command}", command=type(command).__name__)
             outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
+        if meter is not None:
+            meter()
         if not isinstance(outcome, HubRequest):
             slot.answer = outcome
             self.settled(slot)
@@ -302,6 +340,15 @@ class Connection:
         else:
             self._commit(slot, outcome, 0)  # type: ignore[arg-type]  # all the others are changes
 
+    def _meter(self, supply: Supply | None = None) -> Callable[[], None] | None:
+        """Return what charges the work from now on until it is called, if this connection pays for any."""
+        if self._pace is None:
+            return None
+        entries = len(supply.entries) if isinstance(supply, Page) else 0
+        if isinstance(supply, AuditPage):
+            entries = len(supply.records)
+        return partial(self._pace.worked, self._pace.meter(), self.session.person, entries)
+
     def _commit(self, slot: _Slot, change: Change, size: int) -> None:
         slot.size = size + self._limits.change_overhead_bytes
         self.uncommitted += slot.size
@@ -311,11 +358,22 @@ class Connection:
         """See to an answer, at once, unless more of a batch's answers come: then with them."""
         if slot.pipelined and self._held is not None:
             return
-        if not slot.pipelined:
+        if slot.pipelined:
+            self._answer()
+        else:
             self._barrier = False
-        self._answer()
+            self._answer_measured(slot)
         if not slot.pipelined or self._waiting is not None:
             self._unblock()
+
+    def _answer_measured(self, slot: _Slot) -> None:
+        """Send an answer that had to be waited for, at its author's expense."""
+        if self._pace is not None and type(slot.request.asks) in REGISTRATIONS and isinstance(slot.answer, ChatError):
+            self._pace.give_back_registration()
+        meter = self._meter()
+        self._answer()
+        if meter is not None:
+            meter()
 
     def _answer(self) -> None:
         """Send all the answers whose turn has come."""
@@ -338,7 +396,7 @@ class Connection:
         self._later = None
 
     def _farewell(self, last: bytes) -> None:
-        self._ended = True
+        self._ended = self._over = True
         self._forget_later()
         self._services.publisher.detach(self.session)
         held, self._held = self._held, None
@@ -346,5 +404,5 @@ class Connection:
 
     def _unblock(self) -> None:
         self._advance()
-        if not self.blocked:
+        if not self.blocked and not self._over:
             self._peer.proceed()

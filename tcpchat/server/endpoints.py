@@ -24,6 +24,8 @@ from tcpchat.server.transport import write_directly
 
 # Connections that may wait to be accepted: after a restart everybody comes back at once.
 BACKLOG = 1024
+# Connections that are accepted in one turn of the reactor: 2 ms or so, which others may have to wait.
+_TURN_ACCEPTS = 8
 
 
 # Makes the factory for a port that speaks TLS from its first byte, with certificates from there.
@@ -62,6 +64,7 @@ def listen(
             # A telnet may send a part of a command as urgent data (Synch, RFC 854): without this it would be missing
             # from the stream, and break the line that follows. Connections inherit it.
             begun.socket.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+            _accept_few(begun)
         write_directly(begun)
     return listening
 
@@ -96,6 +99,17 @@ def _listen_secure(reactor: Any, factory: ServerFactory, endpoint: TlsEndpoint) 
     if endpoint.plain is None:
         return _listen_port(reactor, factory, endpoint.port)
     return _listen_endpoint(reactor, factory, endpoint.plain)
+
+
+def _accept_few(port: Port) -> None:
+    """Let ``port`` accept a few connections in one turn of the reactor; Twisted's own number grows under a flood."""
+    read = port.doRead
+
+    def read_few() -> None:
+        port.numberAccepts = _TURN_ACCEPTS
+        read()
+
+    port.doRead = read_few  # type: ignore[method-assign]
 
 
 def _dual_stack_socket(port: int) -> socket.socket:

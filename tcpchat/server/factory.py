@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from time import thread_time
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 
+from tcpchat.core.addresses import Network, Places, address_of
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.users import Users
+from tcpchat.server.admission import Admission
 from tcpchat.server.connection import Services
-from tcpchat.server.pace import Pace
 from tcpchat.server.protocol import ChatProtocol
-from tcpchat.server.roster import Network, Roster, address_of
+from tcpchat.server.roster import Roster
 from tcpchat.server.tls import Security, TlsContext
 
 
@@ -28,10 +30,17 @@ class ChatFactory(ServerFactory):
         trusted: Sequence[Network] = (),
         capacity: int | None = None,
         security: Security = Security(),
+        proxies: Places = Places(),
+        meter: Callable[[], float] = thread_time,
     ) -> None:
         self.services = services
         self.security = security
-        self.connections = Roster(services.limits, trusted, capacity)
+        self.admission = Admission(services.clock, services.limits, trusted, capacity, proxies, meter)
+
+    @property
+    def connections(self) -> Roster:
+        """Every connection there is."""
+        return self.admission.roster
 
     @property
     def users(self) -> Users:
@@ -52,10 +61,7 @@ class ChatFactory(ServerFactory):
 
         ``operator`` is the name of the system's user at the other end, if it may run the server.
         """
-        address = address_of(addr)
-        trusted = self.connections.trusts(address)
-        pace = None if trusted else Pace(self.services.clock.seconds, self.services.limits)
-        return ChatProtocol(self.services, self.connections, address, pace, security, operator)
+        return ChatProtocol(self.services, self.admission, address_of(getattr(addr, "host", None)), security, operator)
 
 
 class SecureFactory(ServerFactory):

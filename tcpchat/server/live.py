@@ -52,7 +52,9 @@ class Live:
             self.watch.replace(self.factory.security.tls, security.tls)
         self.factory.security = security
         self.factory.connections.trusted = settings.trusted
+        self.factory.admission.proxies = settings.trusted_proxies
         self.chat.limits.become(settings.limits)
+        self.factory.admission.limits_changed()
         self.chat.policy = settings.policy
         self.chat.identity = replace(self.chat.identity, motd=settings.motd)
         if self.set_level is not None:

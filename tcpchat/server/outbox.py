@@ -95,6 +95,7 @@ class Outbox:
         """The connection is gone."""
         self.finished = True
         self.clogged = False
+        self._overrun = self._drained = _nobody  # whom they belong to is freed at once, not when cycles are looked for
         if self._abort is not None and self._abort.active():
             self._abort.cancel()
 
@@ -111,3 +112,7 @@ class Outbox:
 
     def stopProducing(self) -> None:
         """The connection is gone; `lost` will be called."""
+
+
+def _nobody() -> None:
+    """Nobody wants to hear it any more."""

@@ -1,4 +1,4 @@
-"""One TCP connection: who speaks on it, its lines, its time limits, and its end."""
+"""One TCP connection: its lines, its time limits, and its end."""
 
 from __future__ import annotations
 
@@ -11,29 +11,19 @@ from zope.interface import implementer
 
 from tcpchat.core.channel import Channel
 from tcpchat.errors import ChatError, Code
+from tcpchat.server.admission import Admission
 from tcpchat.server.connection import Connection, Services
+from tcpchat.server.entrance import Entrance
 from tcpchat.server.lines import LineSplitter
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
-from tcpchat.server.roster import Roster
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import TlsLayer
 from tcpchat.wire.codec import Codec, Request
 from tcpchat.wire.jsonlines import JsonCodec
-from tcpchat.wire.sniff import Speaker, sniff
-from tcpchat.wire.text import TextCodec
-
-# Who speaks in lines. The others get one answer, or none, and never reach the chat.
-_CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
 
 _BY_PEER = "ended by the peer"
 _TLS_ONLY = "This server wants TLS. Please connect again, with a client that speaks it."
-_PAGE = b"There is no page here. This is a chat server: speak to it with telnet or nc.\n"
-_TLS_PAGE = b"There is no page here. This is a chat server: speak to it under TLS.\n"
-_NOT_FOUND = (
-    b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
-)
 # In the log, in place of what the person is told: that tells names, and the words of who decided it.
 _LOGGED = {
     Code.REVOKED: "its login was revoked",
@@ -59,25 +49,21 @@ class ChatProtocol(LineSplitter):
     def __init__(
         self,
         services: Services,
-        roster: Roster,
+        admission: Admission,
         address: str,
-        pace: Pace | None,
         security: Security = Security(),
         operator: str = "",
     ) -> None:
         super().__init__()
-        self._operator = operator
         self.address = address
+        self._operator = operator
         self._services = services
         self._limits = services.limits
-        self._roster = roster
-        self._pace = pace
-        self._security = security
-        self._channel: Channel = Channel(address=address)
-        self._layer: TlsLayer | None = None
+        self._admission = admission
+        self._roster = admission.roster
+        self._pace: Pace | None = None
+        self._entrance = Entrance(self, services.clock, services.limits, security, admission)
         self._connection: Connection | None = None
-        self._speaker: Speaker | None = None
-        self._first_bytes = b""
         self._early_bytes = 0
         self._skipped_bytes = 0
         # Nothing more is taken from the peer; whether that is because it has ended its half.
@@ -98,11 +84,9 @@ class ChatProtocol(LineSplitter):
         clock = self._services.clock
         self._began = clock.seconds()
         self._outbox = Outbox(self.transport, clock, self._limits, overrun=self._too_slow, drained=self._drained)
-        self._silence: IDelayedCall = clock.callLater(self._limits.silence_seconds, self._greet_silent)
         self._deadline: IDelayedCall = clock.callLater(self._limits.login_seconds, self._too_late)
-        if self._security.at_once:
-            self._start_tls(b"")
         self._roster.add(self)
+        self._entrance.open()
 
     def dataReceived(self, data: bytes) -> None:
         """Take a chunk: find out who speaks, then split it into lines."""
@@ -113,16 +97,7 @@ class ChatProtocol(LineSplitter):
             if self._early_bytes > self._limits.early_bytes:
                 self.dismiss("That is too much before logging in.", Code.LINE_TOO_LONG)
                 return
-        if self._speaker is None:
-            self._first_bytes += data
-            speaker = sniff(self._first_bytes)
-            if speaker is None:
-                return
-            data, self._first_bytes = self._first_bytes, b""
-            if speaker is Speaker.TLS and self._security.tls and not self._layer and not self._connection:
-                self._start_tls(data)
-                return
-            self._recognise(speaker)
+        data = self._entrance.take(data)
         if self._connection is not None and not self._input_ended:
             data = self._connection.codec.strip(data, self._connection)
             super().dataReceived(data)
@@ -179,13 +154,15 @@ class ChatProtocol(LineSplitter):
         if self._connection is not None:
             self._connection.hurry()
         self._roster.remove(self)
-        if self._unlogged:
+        self._entrance.leave()
+        if self._connection is not None and self._connection.over:
+            self._connection = None
+        if self._unlogged or (self._reason == _BY_PEER and self._entrance.unheard):
             return
         self._log.info(
             "connection from {address} ({speaker}) ended after {seconds:.1f} s: {reason}",
             address=self.address,
-            speaker=(self._speaker.name.lower() if self._speaker else "silent")
-            + (" under TLS" if self._channel.secure else ""),
+            speaker=self._entrance.manner,
             seconds=self._services.clock.seconds() - self._began,
             reason=self._reason,
         )
@@ -194,10 +171,7 @@ class ChatProtocol(LineSplitter):
 
     def handshake_done(self, channel: Channel) -> None:
         """From here on it is as on a new connection, only secret."""
-        self._channel = replace(channel, address=self.address)
-        self._speaker = None
-        if not self._input_ended:
-            self._silence = self._services.clock.callLater(self._limits.silence_seconds, self._greet_silent)
+        self._entrance.handshake_done(channel, listening=not self._input_ended)
 
     def input_torn(self) -> None:
         """The peer has ended its half without a goodbye: anybody may have cut off the rest of the last line."""
@@ -249,7 +223,7 @@ class ChatProtocol(LineSplitter):
         """Tell the peer why, answer everything it has sent so far, and close."""
         if self._outbox.finished:
             return
-        if self._shaking:
+        if self._entrance.shaking:
             self._hang_up(text)
             return
         self._reason = text
@@ -266,31 +240,42 @@ class ChatProtocol(LineSplitter):
         if not self._lost:
             self.transport.abortConnection()
 
-    # Who speaks.
+    # What the entrance calls.
 
-    def _recognise(self, speaker: Speaker) -> None:
-        """The first bytes have told who speaks; a peer that was greeted for its silence may still be a program."""
-        self._speaker = speaker
-        if self._silence.active():
-            self._silence.cancel()
-        codec = _CODECS.get(speaker)
-        if codec is None:
-            self._reason = self._unspoken(speaker)
-            if speaker is Speaker.HTTP and self._connection is None:
-                page = _TLS_PAGE if self._security.required and not self._channel.secure else _PAGE
-                self._outbox.write(_NOT_FOUND % (len(page), page))
-            self._end_input(complete=False)
-        elif self._connection is None:
-            self._connect(codec())
-        elif speaker is not Speaker.PERSON:
-            self._connection.codec = codec()
+    def admit(self) -> bool:
+        """Count the connection where it comes from; False if it is one too many."""
+        self._pace = self._admission.pace(self.address)
+        self._roster.admit(self)
+        return not self._input_ended
 
-    def _unspoken(self, speaker: Speaker) -> str:
-        if speaker is Speaker.TLS and self._security.tls:
-            return "TLS inside TLS" if self._layer else "TLS was begun after the greeting"
-        return f"{speaker.name} is not spoken here"
+    def meet(self, codec: Codec) -> None:
+        """It is known what the peer speaks; one that was greeted for its silence may still be a program."""
+        if self._connection is not None:
+            self._connection.codec = codec
+        elif self._entrance.barred:
+            self._refuse_plain(codec)
+        else:
+            self._connection = Connection(self._services, codec, self, self._outbox, self._pace)
+            self._connection.session.channel = replace(
+                self._entrance.channel, address=self.address, trusted=self._pace is None
+            )
+            self._connection.session.operator = self._operator
+            self._connection.greet()
+
+    def put_under(self, layer: TlsLayer) -> None:
+        """Let everything pass through TLS from here on."""
+        self.transport = layer
+        self._outbox.move(layer)
+
+    def turn_away(self, reason: str, farewell: bytes = b"") -> None:
+        """Nobody here understands the peer."""
+        self._reason = reason
+        self._outbox.write(farewell)
+        self._end_input(complete=False)
 
     def _notice(self, text: str, code: Code) -> bytes:
+        if self._entrance.nameless:  # a proxy would pass it on to somebody
+            return b""
         if self._connection is None:  # it hasn't said yet what it speaks
             return text.encode() + b"\r\n"
         return self._connection.notify(text, code)
@@ -301,37 +286,6 @@ class ChatProtocol(LineSplitter):
         if self._connection is not None:
             self._connection.drained()
 
-    def _greet_silent(self) -> None:
-        """A peer that waits for a word is a person, as far as one can tell."""
-        self._connect(TextCodec())
-
-    def _connect(self, codec: Codec) -> None:
-        if self._security.required and not self._channel.secure:
-            self._refuse_plain(codec)
-            return
-        self._connection = Connection(self._services, codec, self, self._outbox, self._pace)
-        self._connection.session.channel = self._channel
-        self._connection.session.operator = self._operator
-        self._connection.greet()
-
-    # TLS.
-
-    @property
-    def _shaking(self) -> bool:
-        """Whether a handshake is under way: nothing can be said."""
-        return self._layer is not None and not self._layer.shaken
-
-    def _start_tls(self, hello: bytes) -> None:
-        """Let everything pass through TLS from here on; ``hello`` is what has come of it."""
-        assert self._security.tls is not None
-        if self._silence.active():
-            self._silence.cancel()
-        self._speaker = Speaker.TLS
-        self._layer = TlsLayer(self._security.tls.connection(), self, self._limits, self._services.clock.seconds)
-        below, self.transport = self.transport, self._layer
-        self._outbox.move(self._layer)
-        self._layer.start(below, hello)
-
     def _refuse_plain(self, codec: Codec) -> None:
         """Say that TLS is wanted, and close."""
         self._reason = "it doesn't speak TLS"
@@ -341,15 +295,14 @@ class ChatProtocol(LineSplitter):
         else:
             self.finish(self._notice(_TLS_ONLY, Code.TLS_REQUIRED))
 
+    # When it ends.
+
     def _hang_up(self, reason: str) -> None:
         """Close in the middle of a handshake."""
-        assert self._layer is not None
         self._reason = reason
         self._cancel_timers()
         self._input_ended = True
-        self._layer.loseConnection()
-
-    # When it ends.
+        self._entrance.hang_up()
 
     def _hold(self) -> None:
         """Keep the lines that follow, and read no more of them, until `proceed`."""
@@ -369,12 +322,9 @@ class ChatProtocol(LineSplitter):
         """Take nothing more; ``complete``: what came after the last line end is a line, too."""
         if self._input_ended:
             return
-        if self._silence.active():
-            self._silence.cancel()
+        self._entrance.close()
         self._input_ended = True
-        if complete and self._first_bytes:
-            data, self._first_bytes = self._first_bytes, b""
-            self._recognise(Speaker.PERSON)
+        if complete and (data := self._entrance.end()):
             self._buffer = data if self._connection is not None else b""
         if complete and self._buffer and self.line_mode:
             super().dataReceived(b"\n")
@@ -399,9 +349,9 @@ class ChatProtocol(LineSplitter):
                 self.finish()
 
     def _cancel_timers(self) -> None:
-        for call in (self._silence, self._deadline):
-            if call.active():
-                call.cancel()
+        self._entrance.close()
+        if self._deadline.active():
+            self._deadline.cancel()
 
     @property
     def _logged_in(self) -> bool:
@@ -421,7 +371,7 @@ class ChatProtocol(LineSplitter):
             self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
 
     def _too_late(self) -> None:
-        if self._shaking:
+        if self._entrance.shaking:
             self._hang_up("the TLS handshake took too long")
             return
         if self._logged_in:  # and its input has ended

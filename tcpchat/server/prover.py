@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -11,19 +10,21 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from twisted.internet.interfaces import IReactorFromThreads
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from tcpchat.auth.keys import parse_public_key
 from tcpchat.auth.passwords import Hasher
 from tcpchat.auth.tokens import digest, new_token
 from tcpchat.core.accounts import Credential, CredentialId, CredentialKind
+from tcpchat.core.addresses import neighbourhood
 from tcpchat.core.limits import Limits
 from tcpchat.core.proofs import PasswordProof, SignatureProof
 from tcpchat.core.requests import (
     Change,
     ChangeCredentials,
     CredentialsChanged,
+    Invite,
     IssuedToken,
     IssueToken,
     KeyRead,
@@ -35,9 +36,12 @@ from tcpchat.core.requests import (
     Request,
     Supply,
 )
+from tcpchat.core.waits import refuse_for
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.checks import AccountReader, Checks, Hashing, Valid, refusal
-from tcpchat.server.turns import Turns, neighbourhood
+from tcpchat.server.attempts import Attempts, too_many
+from tcpchat.server.checks import AccountReader, Checks, Hashing, Valid, WrongProof, refusal
+from tcpchat.server.commits import ReactorThreads
+from tcpchat.server.turns import Turns
 
 # Enough to keep one core busy while another look-up waits for the disk; all but one also check signatures, 0.1 ms for
 # each key of the account.
@@ -61,22 +65,28 @@ class _Renew(Request, frozen=True):
 
 
 class _Job:
-    """A request in hand. ``removed`` are the credentials that were removed since it came."""
+    """A request in hand, of a ``network``, which waits with those of its ``queue``.
 
-    __slots__ = ("done", "removed", "request")
+    ``removed`` are the credentials that were removed since it came.
+    """
 
-    def __init__(self, request: Request, done: Callable[[Supply], None]) -> None:
+    __slots__ = ("done", "network", "queue", "removed", "request")
+
+    def __init__(self, request: Request, done: Callable[[Supply], None], network: str, queue: str) -> None:
         self.request = request
         self.done = done
+        self.network = network
+        self.queue = queue
         self.removed: set[CredentialId] = set()
 
 
 class Prover:
     """Performs `Prove`, `Protect` and `ListCredentials` in threads. Its methods are called on the reactor's thread.
 
-    Passwords cost a core's time: they wait in turns, a bounded number for each address, and one is checked for each
+    Passwords cost a core's time: they wait in turns, a bounded number for each network, and one is checked for each
     core (``threads``). All else is only looked up, one request for each connection. Signatures are compared with all
     keys of an account, which takes more than a look-up: they wait in turns, too, and leave a thread to the others.
+    After a failure the next proof of that network waits, whatever its kind (`Attempts`), and takes no thread meanwhile.
     ``submit`` takes the changes that follow from a login, whose results nobody waits for; ``now`` gives ms since 1970,
     UTC.
     """
@@ -86,7 +96,7 @@ class Prover:
     def __init__(
         self,
         reader: AccountReader,
-        reactor: IReactorFromThreads,
+        reactor: ReactorThreads,
         limits: Limits,
         submit: Callable[[Change], None],
         now: Callable[[], int],
@@ -107,6 +117,9 @@ class Prover:
         self._signatures: Turns[_Job] = Turns(_LOOKUP_THREADS - 1, sys.maxsize, sys.maxsize)
         self._hashers = ThreadPoolExecutor(threads, thread_name_prefix="password check")
         self._readers = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="account reader")
+        self._attempts = Attempts(reactor.seconds, limits)
+        # What wakes the queues that rest.
+        self._resting: dict[str, IDelayedCall] = {}
         self._jobs: set[_Job] = set()
         # When the use of a credential was last noted, the oldest first.
         self._noted: dict[CredentialId, int] = {}
@@ -122,26 +135,34 @@ class Prover:
     def perform(self, request: Request, address: str, done: Callable[[Supply], None]) -> None:
         """Perform a request of a connection from ``address``; ``done`` is given the result or a `ChatError`.
 
-        It is called on the reactor's thread: at once with ``too-many-attempts`` if too many passwords wait already,
-        whose fact ``retry_seconds`` says when to try again; else later. Requests that others perform raise TypeError.
+        It is called on the reactor's thread: at once with ``too-many-attempts`` if too many passwords wait already, or
+        too many proofs have failed, whose fact ``retry_after`` says in how many seconds to try again; else later.
+        Requests that others perform raise TypeError.
         """
         if isinstance(request, IssueToken | ReadKey):  # these take no time
             done(_at_once(request))
             return
-        if not isinstance(request, Prove | Protect | ListCredentials):
+        if not isinstance(request, Prove | Invite | Protect | ListCredentials):
             raise TypeError(f"{type(request).__name__} is not performed here")
         if self._stopped:
             done(ChatError(Code.SHUTTING_DOWN, "The server is shutting down."))
             return
-        job = _Job(request, done)
-        if isinstance(request, Protect) or (isinstance(request, Prove) and isinstance(request.proof, PasswordProof)):
-            self._queue(job, neighbourhood(address))
-            return
-        self._jobs.add(job)
-        if _is_signed(request):
-            self._signatures.add(neighbourhood(address), job)
+        network = neighbourhood(address)
+        account = request.account if isinstance(request, Prove) else None
+        job = _Job(request, done, network, self._attempts.queue(network, account))
+        wait = self._attempts.wait(job.queue) if _is_guess(request) else 0.0
+        if wait > self._limits.wait_seconds:
+            done(too_many(wait))
+        elif wait or isinstance(request, Protect) or _is_password(request):
+            if wait and job.queue not in self._resting:
+                self._rest(job.queue, wait)
+            self._queue(job)
+        elif _is_signed(request):
+            self._jobs.add(job)
+            self._signatures.add(job.queue, job)
             self._next_signature()
         else:
+            self._jobs.add(job)
             self._readers.submit(self._work, job, None)
 
     def changed(self, change: CredentialsChanged) -> None:
@@ -153,13 +174,16 @@ class Prover:
     def stop(self) -> None:
         """End the threads after the checks in hand; who waits hears nothing more."""
         self._stopped = True
+        for waking in self._resting.values():
+            waking.cancel()
+        self._resting.clear()
         self._hashers.shutdown(wait=False, cancel_futures=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
 
-    def _queue(self, job: _Job, address: str) -> None:
+    def _queue(self, job: _Job) -> None:
         self._turns.for_each, self._turns.total = self._limits.checks_per_address, self._limits.checks
-        ousted = self._turns.make_place(address)
-        if self._turns.add(address, job):
+        ousted = self._turns.make_place(job.queue)
+        if self._turns.add(job.queue, job):
             self._jobs.add(job)
             self._next()
         else:
@@ -169,29 +193,35 @@ class Prover:
             self._refuse(ousted)
 
     def _refuse(self, job: _Job) -> None:
-        seconds = math.ceil(max(1, len(self._turns)) * _CHECK_SECONDS / self._threads)
-        unit = "second" if seconds == 1 else "seconds"
-        text = f"Too many passwords are waiting to be checked. Please try again in {seconds} {unit}."
-        job.done(ChatError(Code.TOO_MANY_ATTEMPTS, text, retry_seconds=seconds))
+        wait = len(self._turns) * _CHECK_SECONDS / self._threads
+        job.done(refuse_for(wait, Code.TOO_MANY_ATTEMPTS, "Too many passwords are waiting to be checked."))
+
+    def _rest(self, queue: str, seconds: float) -> None:
+        """Let what waits in a queue wait for some time more."""
+        self._turns.rest(queue)
+        self._resting[queue] = self._reactor.callLater(seconds, self._wake, queue)
+
+    def _wake(self, queue: str) -> None:
+        del self._resting[queue]
+        self._turns.wake(queue)
+        self._next()
 
     def _next(self) -> None:
         """Give the threads what they can take."""
         while not self._stopped and (turn := self._turns.take()) is not None:
-            address, job = turn
-            self._hashers.submit(self._work, job, address)
+            self._hashers.submit(self._work, turn[1], self._turns)
 
     def _next_signature(self) -> None:
         """Give the readers' threads the next signature, if they have none."""
         while not self._stopped and (turn := self._signatures.take()) is not None:
-            address, job = turn
-            self._readers.submit(self._work, job, address)
+            self._readers.submit(self._work, turn[1], self._signatures)
 
     def _begin(self, everyone: threading.Barrier) -> None:
         with suppress(threading.BrokenBarrierError):  # we are stopping already
             everyone.wait()  # so that each thread does this once
         self._reader.open()
 
-    def _work(self, job: _Job, address: str | None) -> None:
+    def _work(self, job: _Job, turns: Turns[_Job] | None) -> None:
         """Do a job, in a thread."""
         try:
             outcome = self._outcome(job.request)
@@ -202,12 +232,14 @@ class Prover:
             where = "".join(traceback.format_tb(error.__traceback__))
             self._log.error("a proof could not be checked: {kind}\n{where}", kind=type(error).__name__, where=where)
             outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
-        self._reactor.callFromThread(self._finished, job, address, outcome)
+        self._reactor.callFromThread(self._finished, job, turns, outcome)
 
     def _outcome(self, request: Request) -> Supply | Valid | ChangeCredentials | None:
         match request:
             case Prove():
                 return self._checks.prove(request)
+            case Invite():
+                return self._checks.invite(request)
             case Protect():
                 return self._checks.protect(request)
             case ListCredentials():
@@ -216,12 +248,16 @@ class Prover:
                 return self._checks.renew(credential, password)
         raise TypeError(type(request).__name__)
 
-    def _finished(self, job: _Job, address: str | None, outcome: Supply | Valid | ChangeCredentials | None) -> None:
+    def _finished(
+        self, job: _Job, turns: Turns[_Job] | None, outcome: Supply | Valid | ChangeCredentials | None
+    ) -> None:
         self._jobs.discard(job)
-        if address is not None:
-            (self._signatures if _is_signed(job.request) else self._turns).done(address)
+        if isinstance(outcome, WrongProof):
+            self._failed(job.queue)
+        if turns is not None:
+            turns.done(job.queue)
         if isinstance(outcome, Valid):
-            outcome = self._settle(job, address, outcome)
+            outcome = self._settle(job, outcome)
         self._next()
         self._next_signature()
         if isinstance(outcome, ChangeCredentials):
@@ -229,18 +265,32 @@ class Prover:
         elif outcome is not None:
             job.done(outcome)
 
-    def _settle(self, job: _Job, address: str | None, valid: Valid) -> Supply:
+    def _failed(self, queue: str) -> None:
+        """A proof was wrong: let those that wait with it wait longer, or refuse them."""
+        wait = self._attempts.failed(queue)
+        if (waking := self._resting.pop(queue, None)) is not None:
+            waking.cancel()
+            self._turns.wake(queue)
+        if wait > self._limits.wait_seconds:
+            for job in self._turns.clear(queue):
+                self._jobs.discard(job)
+                job.done(too_many(wait))
+        elif self._turns.waiting(queue):
+            self._rest(queue, wait)
+
+    def _settle(self, job: _Job, valid: Valid) -> Supply:
         """Return what a proof that held is answered with, and see to what follows from it."""
+        self._attempts.proved(job.network, valid.proven.account.id)
         credential = valid.credential
         if credential.id in job.removed:
             return refusal("What you have logged in with has just been changed or revoked.")
         if credential.kind is not CredentialKind.PASSWORD:
             self._note(credential.id)
-        elif address is not None and self._checks.is_old(credential):
+        elif self._checks.is_old(credential):
             assert isinstance(job.request, Prove)
             assert isinstance(job.request.proof, PasswordProof)
-            renewal = _Job(_Renew(credential, job.request.proof.password), _nobody)
-            if self._turns.add(address, renewal):  # else with the next login
+            renewal = _Job(_Renew(credential, job.request.proof.password), _nobody, job.network, job.queue)
+            if self._turns.add(job.queue, renewal):  # else with the next login
                 self._jobs.add(renewal)
         return valid.proven
 
@@ -252,6 +302,15 @@ class Prover:
         if credential not in self._noted:
             self._noted[credential] = now
             self._submit(NoteUse(credential, now))
+
+
+def _is_password(request: Request) -> bool:
+    return isinstance(request, Prove) and isinstance(request.proof, PasswordProof)
+
+
+def _is_guess(request: Request) -> bool:
+    """Return whether what is asked may be a guess at a secret."""
+    return isinstance(request, Prove | Invite)
 
 
 def _at_once(request: IssueToken | ReadKey) -> Supply:

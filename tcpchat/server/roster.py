@@ -1,29 +1,23 @@
-"""Who is connected, and how often from one address."""
+"""Who is connected: how often from one network, and how fast new connections come from it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from twisted.internet.interfaces import IAddress
-
+from tcpchat.core.addresses import LOCAL, Network, Places, neighbourhood
 from tcpchat.core.limits import Limits
+from tcpchat.core.waits import refuse_for
 from tcpchat.errors import Code
-
-LOCAL = "local"
-"""In the place of an address: a unix socket."""
-
-Network = IPv4Network | IPv6Network
-
+from tcpchat.server.buckets import Buckets
 
 # Refused connections that are told why at a time: half of the files that are kept free.
 _REFUSED = 64
 
 
 class Connected(Protocol):
-    """A connection, as the roster sees it."""
+    """A connection, as the roster sees it. ``address`` is where it comes from."""
 
     address: str
 
@@ -38,18 +32,31 @@ class Connected(Protocol):
 
 
 class Roster:
-    """Every connection there is, at most ``capacity``.
+    """Every connection there is, at most ``capacity``. ``seconds`` is a clock.
 
-    ``trusted`` networks are exempt from the limit on connections per address.
+    ``trusted`` networks are exempt from the limits on connections.
     """
 
-    def __init__(self, limits: Limits, trusted: Sequence[Network] = (), capacity: int | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        seconds: Callable[[], float],
+        trusted: Sequence[Network] = (),
+        capacity: int | None = None,
+    ) -> None:
         self._capacity = capacity
         self._limits = limits
         self.trusted = trusted
         self._connections: set[Connected] = set()
         self._refused: set[Connected] = set()
-        self._addresses: Counter[str] = Counter()
+        # What each admitted connection counts as, and how many there are of each.
+        self._networks: dict[Connected, str] = {}
+        self._counts: Counter[str] = Counter()
+        self._arrivals: Buckets[str] = Buckets(seconds, *_arrival_pace(limits), limits.paces_remembered)
+
+    def limits_changed(self) -> None:
+        """Go on with the limits as they are now."""
+        self._arrivals.resize(*_arrival_pace(self._limits))
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -58,30 +65,40 @@ class Roster:
         return iter(tuple(self._connections))
 
     def add(self, connection: Connected) -> None:
-        """Take a connection in; one too many, of all or from its address, is told so and closed.
-
-        While many of these are still being closed, the next ones are cut off without a word: they use up files.
-        """
+        """Take note of a connection, and refuse one too many; `admit` is called once its address is known."""
         self._connections.add(connection)
-        self._addresses[connection.address] += 1
         if self._capacity is not None and len(self._connections) - len(self._refused) > self._capacity:
             self._refuse(connection, "The server is full. Please try again later.")
-            return
+
+    def admit(self, connection: Connected) -> None:
+        """Count a connection for its network, and refuse one too many or too soon."""
+        address = connection.address
+        network = self._networks[connection] = neighbourhood(address)
+        self._counts[network] += 1
         # A unix socket is guarded by its file's mode, and may bring the clients of a whole proxy.
-        exempt = connection.address == LOCAL or self.trusts(connection.address)
+        if connection in self._refused or address == LOCAL or self.trusts(address):
+            return
         most = self._limits.connections_per_address
-        if self._addresses[connection.address] > most and not exempt:
+        if self._counts[network] > most:
             self._refuse(
                 connection, f"There are {most} connections from your address already. Close one and try again."
             )
+        elif wait := self._arrivals.wait(network, 1):
+            self._refuse(
+                connection, refuse_for(wait, Code.TOO_MANY_CONNECTIONS, "Your address connects too often.").text
+            )
+        else:
+            self._arrivals.take(network, 1)
 
     def remove(self, connection: Connected) -> None:
         """Forget a connection that has ended."""
         self._connections.discard(connection)
         self._refused.discard(connection)
-        self._addresses[connection.address] -= 1
-        if not self._addresses[connection.address]:
-            del self._addresses[connection.address]
+        network = self._networks.pop(connection, None)
+        if network is not None:
+            self._counts[network] -= 1
+            if not self._counts[network]:
+                del self._counts[network]
 
     def _refuse(self, connection: Connected, text: str) -> None:
         self._refused.add(connection)
@@ -92,21 +109,8 @@ class Roster:
 
     def trusts(self, address: str) -> bool:
         """Return whether the address is exempt from limits on connections and speed."""
-        try:
-            parsed = ip_address(address)
-        except ValueError:
-            return False
-        return any(parsed in network for network in self.trusted)
+        return address in Places(self.trusted)
 
 
-def address_of(addr: IAddress | None) -> str:
-    """Return the peer's IP address as text, IPv4 never in its IPv6 form; ``local`` for a unix socket."""
-    host = getattr(addr, "host", None)
-    if host is None:
-        return LOCAL
-    try:
-        parsed: IPv4Address | IPv6Address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return str(host)
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return str(mapped or parsed)
+def _arrival_pace(limits: Limits) -> tuple[float, float]:
+    return limits.connection_burst, limits.connections_per_minute / 60

@@ -246,7 +246,7 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
         security = Security(add_context(certificate) if certificate else None, required=settings.tls_required)
     except BadCertificate as error:
         raise StartError(f"TLS can't be spoken: {error}") from None
-    factory = ChatFactory(services, settings.trusted, capacity, security)
+    factory = ChatFactory(services, settings.trusted, capacity, security, settings.trusted_proxies)
     ports = listen(
         reactor, factory, settings.port, settings.endpoints, lambda source: SecureFactory(factory, add_context(source))
     )

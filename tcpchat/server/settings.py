@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tcpchat.config.configuration import Configuration, ConfigurationError, Mistake, draft_configuration
-from tcpchat.config.kinds import Network
 from tcpchat.config.table import LIMITS
+from tcpchat.core.addresses import UNIX, Network, Places
 from tcpchat.core.chat import Policy
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.limits import Limits
@@ -45,6 +45,7 @@ class Settings:
     database: str | None = field(repr=False)  # there may be a password in it
     server_name: str
     trusted: tuple[Network, ...]
+    trusted_proxies: Places
     motd: str
     policy: Policy
     limits: Limits
@@ -93,6 +94,7 @@ def _settings(configuration: Configuration, mistakes: list[Mistake]) -> Settings
         database=configuration["database"],
         server_name=configuration["server_name"],
         trusted=configuration["trust"],
+        trusted_proxies=_places(configuration["trust_proxy"]),
         motd=motd,
         policy=policy,
         limits=_limits(configuration),
@@ -119,6 +121,10 @@ def unusable(settings: Settings, error: BadCertificate) -> ConfigurationError:
     """Return what is said of a certificate that can't be used."""
     name = "tls_self_signed" if settings.self_signed else "tls_cert"
     return ConfigurationError([settings.configuration.mistake(name, f"can't be used: {error}")])
+
+
+def _places(given: tuple[Network | str, ...]) -> Places:
+    return Places(tuple(one for one in given if not isinstance(one, str)), UNIX in given)
 
 
 def _limits(configuration: Configuration) -> Limits:

@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from tcpchat.core.channel import Channel
 from tcpchat.core.limits import Limits
+from tcpchat.server.handshakes import Place
 from tcpchat.server.tls import reason_of, steps_of
 
 # A record has at most 16 KiB and a little (RFC 8446 section 5.2).
@@ -66,14 +67,17 @@ class TlsLayer(Protocol):
     by one, and what is written at once leaves in one piece. The producer above is the transport's: what OpenSSL keeps
     is never more than one record. What follows the peer's closure alert is not read (RFC 8446 section 6.1).
 
-    In the handshake no more than ``early_bytes`` are taken from the peer, and after it a few messages of TLS itself
+    The handshake begins when the first bytes of the peer have come and there is a ``place`` for it. No more than
+    ``early_bytes`` are taken from the peer in it, and after it a few messages of TLS itself
     (``tls_messages`` and ``tls_messages_per_second``), such as KeyUpdate (RFC 8446 section 4.6.3): a connection that
     sends more of them is cut. ``seconds`` is the reactor's clock.
     """
 
     transport: Any
 
-    def __init__(self, tls: SSL.Connection, above: Above, limits: Limits, seconds: Callable[[], float]) -> None:
+    def __init__(
+        self, tls: SSL.Connection, above: Above, limits: Limits, seconds: Callable[[], float], place: Place
+    ) -> None:
         self._tls = tls
         self._above = above
         self._limits = limits
@@ -83,6 +87,9 @@ class TlsLayer(Protocol):
         self._steps = 0
         self._recent_steps = 0.0
         self._looked_at = 0.0
+        self._place = place
+        # What has come before the handshake could begin; None: it has begun.
+        self._hello: bytes | None = b""
         # The handshake is over.
         self.shaken = False
         # What is to be sent, and then done, after it.
@@ -113,6 +120,12 @@ class TlsLayer(Protocol):
             if self._handshake_left < 0:
                 self._fail("the handshake does not end")
                 return
+        if self._hello is not None:
+            first = not self._hello
+            self._hello += data
+            if first and data:
+                self._place.enter(self._begin, self._stalled)
+            return
         if len(data) <= _PIECE_BYTES:
             self._take(data)
         else:
@@ -134,6 +147,7 @@ class TlsLayer(Protocol):
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:
         """The connection is gone."""
         self._over = True
+        self._place.leave()
         self._above.connectionLost(self._reason or reason)
         del self._above, self._tls  # they know us, or hold much: nobody is to wait for the collector
 
@@ -187,6 +201,15 @@ class TlsLayer(Protocol):
 
     # How it goes.
 
+    def _begin(self) -> None:
+        """There is a place for the handshake."""
+        hello, self._hello = self._hello, None
+        self._take(hello or b"")
+
+    def _stalled(self) -> None:
+        """The handshake has had its time."""
+        self._fail("it took too long")
+
     def _take(self, data: bytes) -> None:
         if self._over or self._peer_ended:
             return
@@ -220,6 +243,7 @@ class TlsLayer(Protocol):
             return
         self.shaken = True
         self._steps, self._looked_at = steps_of(self._tls), self._seconds()
+        self._place.leave()
         self._flush()
         self._above.handshake_done(_channel(self._tls))
         early, self._early = b"".join(self._early), []
@@ -260,6 +284,7 @@ class TlsLayer(Protocol):
         """Send the alert that OpenSSL has for it, if any, and close."""
         if self._over:
             return
+        self._place.leave()
         self._reason = Failure(TlsFailed(f"TLS failed: {words}" if self.shaken else f"no TLS handshake: {words}"))
         self._flush()
         self._over = True

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Generic, TypeVar
 
 Job = TypeVar("Job")
-
-# What one customer is given at the least (RFC 6177): it can speak from as many addresses of it as it likes.
-_IPV6_PREFIX = 64
 
 
 class Turns(Generic[Job]):
     """Jobs that wait, a bounded number for each address. Addresses take turns, and each has one job in hand at most.
 
     So a newcomer waits for the end of one job, and then for one of each address that came before it, however many
-    jobs these have. ``at_once`` jobs are in hand, ``for_each`` may wait for one address, and ``total`` in all; the
-    last two may be changed, and then count for those who come.
+    jobs these have. An address may have to rest: its jobs keep their places meanwhile. ``at_once`` jobs are in hand,
+    ``for_each`` may wait for one address, and ``total`` in all; the last two may be changed, and then count for those
+    who come.
     """
 
     def __init__(self, at_once: int, for_each: int, total: int) -> None:
@@ -27,7 +24,8 @@ class Turns(Generic[Job]):
         # Of every address with a job that waits or is in hand.
         self._waiting: dict[str, deque[Job]] = {}
         self._in_hand: set[str] = set()
-        # Those that have a job waiting and none in hand, the next one first.
+        self._resting: set[str] = set()
+        # Those that have a job waiting, none in hand and no rest, the next one first.
         self._next: deque[str] = deque()
         self._count = 0
 
@@ -46,7 +44,7 @@ class Turns(Generic[Job]):
             return False
         if jobs is None:
             jobs = self._waiting[address] = deque()
-        if not jobs and address not in self._in_hand:
+        if not jobs and address not in self._in_hand and address not in self._resting:
             self._next.append(address)
         jobs.append(job)
         self._count += 1
@@ -78,18 +76,35 @@ class Turns(Generic[Job]):
     def done(self, address: str) -> None:
         """The job of ``address`` that was in hand is done: its next one waits behind all other addresses."""
         self._in_hand.remove(address)
-        if self._waiting[address]:
+        self._follow(address)
+
+    def rest(self, address: str) -> None:
+        """Give out no job of ``address`` until `wake`."""
+        self._resting.add(address)
+        if address in self._next:
+            self._next.remove(address)
+
+    def wake(self, address: str) -> None:
+        """Go on with the jobs of ``address``."""
+        self._resting.remove(address)
+        if address not in self._in_hand:
+            self._follow(address)
+
+    def clear(self, address: str) -> list[Job]:
+        """Return the jobs of ``address`` that wait, and forget them."""
+        jobs = self._waiting.get(address, deque())
+        cleared = list(jobs)
+        self._count -= len(cleared)
+        jobs.clear()
+        if address in self._next:
+            self._next.remove(address)
+        if address not in self._in_hand:
+            self._waiting.pop(address, None)
+        return cleared
+
+    def _follow(self, address: str) -> None:
+        """See when the next job of ``address``, which is free, has its turn."""
+        if not self._waiting.get(address):
+            self._waiting.pop(address, None)
+        elif address not in self._resting:
             self._next.append(address)
-        else:
-            del self._waiting[address]
-
-
-def neighbourhood(address: str) -> str:
-    """Return whom an address takes its turns with: itself, or the network of 64 bits of an IPv6 address."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(IPv6Network((int(parsed), _IPV6_PREFIX), strict=False))
-    return address

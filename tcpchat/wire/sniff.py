@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from tcpchat.wire.proxy import SIGNATURE, WORD
+
 
 class Speaker(Enum):
     """Who the first bytes are from."""
 
+    PROXY = auto()
     TLS = auto()
     HTTP = auto()
     JSON = auto()
@@ -38,6 +41,8 @@ _HTTP_METHODS = (
 )
 
 TABLE = (
+    # Of a proxy that isn't believed here: those that are have said so before anybody looks at this table.
+    Row(Speaker.PROXY, (WORD, SIGNATURE)),
     # A handshake record of TLS 1.0 or later (RFC 8446 section 5.1).
     Row(Speaker.TLS, (b"\x16\x03",)),
     Row(Speaker.HTTP, _HTTP_METHODS),
@@ -48,8 +53,10 @@ TABLE = (
 def sniff(head: bytes) -> Speaker | None:
     """Return who begins a connection with ``head``, or None while more bytes could decide otherwise.
 
-    Whatever no row claims is a person at a terminal.
+    Whatever no row claims is a person at a terminal, and so is who only presses Enter.
     """
+    if head and not head.strip(b"\r\n"):  # so begins a header of PROXY 2, too, but nobody sends that byte by byte
+        return Speaker.PERSON
     undecided = False
     for row in TABLE:
         for prefix in row.prefixes:

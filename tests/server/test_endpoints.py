@@ -30,3 +30,30 @@ def test_hundreds_may_wait_to_be_accepted(tmp_path: Path, endpoint: str) -> None
             peer = waiting.enter_context(socket.socket(family))
             peer.settimeout(5)
             peer.connect(port.socket.getsockname())
+
+
+def test_a_flood_is_accepted_in_small_parts() -> None:
+    from twisted.internet import reactor
+
+    factory = Counting()
+    (port,) = listen(reactor, factory, 0, ())
+    assert isinstance(port, Port)
+    with ExitStack() as waiting:
+        waiting.callback(port.stopListening)
+        for _ in range(20):
+            waiting.enter_context(socket.create_connection(("localhost", port.getHost().port), 5))
+        accepted = []
+        for _ in range(3):
+            port.doRead()
+            accepted.append(factory.count)
+    assert accepted == [8, 16, 20]
+
+
+class Counting(ServerFactory):
+    """Lets nobody in, and counts them."""
+
+    noisy = False
+    count = 0
+
+    def buildProtocol(self, addr: object) -> None:
+        self.count += 1

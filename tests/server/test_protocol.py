@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tcpchat.core.entries import LOBBY_ID
 from tcpchat.core.limits import Limits
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.roster import Roster
 from tests.house import House, Script, Terminal
 from tests.transport import BUFFER_BYTES
 
@@ -223,7 +222,7 @@ def test_too_many_connections_from_one_address_are_told_so() -> None:
 
 
 def test_a_fast_peer_is_slowed_and_nothing_is_refused() -> None:
-    house = House(Limits(command_burst=10, commands_per_second=10))
+    house = House(Limits(command_burst=14, commands_per_second=10))
     nina = Script(house, "nina")
     nina.enter("lobby")
     nina.take()
@@ -599,7 +598,7 @@ def test_many_empty_lines_keep_nobody(blank: bytes) -> None:
 def test_what_came_while_waiting_counts_no_more_than_a_burst_after_a_break() -> None:
     house = House(Limits(command_burst=5, commands_per_second=1))
     nina = Script(house, "nina")
-    nina.enter("lobby")
+    nina.ask("msg", text="I come in by speaking")
     for _ in range(10):
         nina.say("lobby", "one by one")
     nina.transport.receive(b'{"op":"say","data":{"room":"lobby","text":"x"}}\n' * 1_000)
@@ -634,8 +633,7 @@ def test_the_first_refused_connections_are_told_why_and_a_flood_is_cut_off() -> 
 
 
 def test_refused_connections_take_nobody_s_place() -> None:
-    house = House(Limits(connections_per_address=2))
-    house.factory.connections = Roster(house.factory.services.limits, (), capacity=4)
+    house = House(Limits(connections_per_address=2), capacity=4)
     for _ in range(20):
         house.connect()
     others = [house.connect(f"192.0.2.{number}") for number in (2, 3)]

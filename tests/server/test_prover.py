@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from twisted.internet.task import Clock
 from twisted.logger import ILogObserver, LogLevel, eventAsText, globalLogPublisher
 from zope.interface import implementer
 
@@ -27,6 +28,8 @@ from tcpchat.core.requests import (
     ChangeCredentials,
     CredentialList,
     CredentialsChanged,
+    Invite,
+    Invited,
     ListCredentials,
     NoteUse,
     Protect,
@@ -37,6 +40,7 @@ from tcpchat.core.requests import (
     Supply,
 )
 from tcpchat.errors import ChatError, Code
+from tcpchat.server.checks import WrongProof
 from tcpchat.server.prover import Prover
 
 PATIENCE = 10.0
@@ -128,6 +132,8 @@ class House:
         self.accounts = FakeAccounts()
         self.changes: list[Change] = []
         self.now = 1_000_000
+        self.clock = Clock()
+        self.seconds, self.callLater = self.clock.seconds, self.clock.callLater
         self._calls: queue.Queue[Callable[[], object]] = queue.Queue()
         self.prover = Prover(
             self.accounts,
@@ -165,7 +171,8 @@ class House:
         return self.hasher.begun.get(timeout=PATIENCE)
 
     def answer(self, request: Request, checks: int = 0) -> Supply:
-        """Return what a request comes to, when nothing else is in hand."""
+        """Return what a request comes to, when nothing else is in hand and nobody has failed just before."""
+        self.clock.advance(60)
         told = self.ask(request)
         for _ in range(checks):
             self.hasher.go.release()
@@ -355,12 +362,13 @@ def test_too_many_for_one_address_are_refused_at_once_and_told_when_to_try_again
         (refusal,) = house.ask(request, "2001:db8::2")
         assert isinstance(refusal, ChatError)
         assert refusal.code is Code.TOO_MANY_ATTEMPTS
-        assert refusal.facts == {"retry_seconds": 1}
+        assert refusal.facts == {"retry_after": 1}
         assert "try again in 1 second." in refusal.text
     assert house.ask(guess(), "2001:db8:0:1::1") == []
     for _ in range(2):  # the other network's comes in between
         house.begun()
         house.let_go()
+    house.clock.advance(0.5)  # the one before it was wrong
     assert house.ask(guess(), "2001:db8::1") == []
 
 
@@ -379,7 +387,7 @@ def test_what_waits_in_all_is_bounded_too(build: HouseMaker) -> None:
     assert [bool(answers) for answers in told] == [False] * 31 + [True] * 2
     refusal = told[-1][0]
     assert isinstance(refusal, ChatError)
-    assert refusal.facts == {"retry_seconds": 3}
+    assert refusal.facts == {"retry_after": 3}
 
 
 def test_what_costs_no_argon2_waits_for_none(house: House) -> None:
@@ -548,7 +556,7 @@ def test_who_keeps_all_places_taken_keeps_nobody_else_out(build: HouseMaker) -> 
     (last,) = flood[-1]
     assert isinstance(last, ChatError)
     assert last.code is Code.TOO_MANY_ATTEMPTS
-    assert "retry_seconds" in last.facts
+    assert "retry_after" in last.facts
     for _ in range(2):
         house.let_go()
     proven(told[0])
@@ -652,3 +660,119 @@ def test_a_refused_request_is_freed_with_its_secret(house: House) -> None:
     assert isinstance(error, ChatError)
     assert [error.__traceback__, error.__context__, error.__cause__] == [None] * 3
     assert not house.prover._jobs
+
+
+# Failures.
+
+
+def fail(house: House, times: int, address: str = HOME) -> None:
+    """Let passwords be wrong, each as soon as it may be tried."""
+    for _ in range(times):
+        house.clock.advance(60)
+        told = house.ask(guess(password="a wrong guess"), address)
+        house.begun()
+        house.let_go()
+        assert isinstance(told[0], WrongProof)
+
+
+def test_a_short_wait_after_a_failure_is_waited_and_others_do_not_wait(house: House) -> None:
+    house.accounts.attach(CredentialKind.PASSWORD, f"hash of {SECRET}")
+    fail(house, 1)
+    told = house.ask(guess())
+    house.clock.advance(0.4)
+    elsewhere = house.ask(guess(), "198.51.100.1")
+    house.begun()
+    house.let_go()
+    assert isinstance(elsewhere[0], Proven)
+    assert len(house.prover._turns) == 1
+    house.clock.advance(0.2)
+    house.begun()
+    house.let_go()
+    assert isinstance(told[0], Proven)
+
+
+def test_a_long_wait_is_a_refusal_that_checks_nothing_and_counts_as_no_failure(house: House) -> None:
+    house.accounts.attach(CredentialKind.PASSWORD, f"hash of {SECRET}")
+    fail(house, 5)
+    for _ in range(20):
+        (refusal,) = house.ask(guess())
+        assert isinstance(refusal, ChatError)
+        assert (refusal.code, refusal.facts) == (Code.TOO_MANY_ATTEMPTS, {"retry_after": 8})
+        assert refusal.text == "Too many logins from your network have failed. Please try again in 8 seconds."
+    assert house.hasher.begun.empty()
+    house.clock.advance(8)
+    told = house.ask(guess())
+    house.begun()
+    house.let_go()
+    assert isinstance(told[0], Proven)
+
+
+def test_what_waits_behind_a_failure_waits_longer_or_is_refused(house: House) -> None:
+    fail(house, 3)
+    house.clock.advance(60)
+    wrong = [house.ask(guess(password=f"wrong guess {number}")) for number in range(4)]
+    house.begun()
+    house.let_go()
+    house.clock.advance(3.9)
+    assert len(house.prover._turns) == 3
+    house.clock.advance(0.2)
+    assert len(house.prover._turns) == 2
+    house.begun()
+    house.let_go()
+    assert [isinstance(told[0], WrongProof) for told in wrong] == [True, True, False, False]
+    assert {told[0].code for told in wrong[2:] if isinstance(told[0], ChatError)} == {Code.TOO_MANY_ATTEMPTS}
+    assert len(house.prover._turns) == 0
+
+
+def test_every_kind_of_proof_counts_and_waits_with_the_others(house: House) -> None:
+    wrong = (
+        Prove(None, TokenProof(new_token())),
+        Prove(NINA, SignatureProof(b"x" * 64, b"message")),
+        Prove(NINA, CertificateProof("ab" * 32)),
+        Invite(right=False),
+    )
+    for request in wrong:
+        told = house.ask(request)
+        house.clock.advance(5)  # what has to wait is begun by then
+        house.turn()
+        assert isinstance(told[0], WrongProof)
+    house.clock.advance(60)
+    told = house.ask(Invite(right=True))
+    house.turn()
+    assert isinstance(told[0], Invited)
+    fail(house, 1)
+    assert [type(house.ask(request)[0]) for request in (*wrong, Invite(right=True))] == [ChatError] * 5
+
+
+def test_who_was_there_before_is_not_kept_out_by_a_guesser_behind_the_same_router(house: House) -> None:
+    house.accounts.attach(CredentialKind.PASSWORD, f"hash of {SECRET}")
+    assert isinstance(house.prove(PasswordProof(SECRET)), Proven)
+    for _ in range(7):
+        house.clock.advance(60)
+        told = house.ask(guess(OTTO, "a wrong guess"))
+        house.begun()
+        house.let_go()
+        assert isinstance(told[0], WrongProof)
+    assert isinstance(house.ask(guess(OTTO))[0], ChatError)
+    told = house.ask(guess())
+    house.begun()
+    house.let_go()
+    assert isinstance(told[0], Proven)
+
+
+def test_an_expired_token_is_no_guess(house: House) -> None:
+    token = new_token()
+    house.accounts.attach(CredentialKind.TOKEN, digest(token), expires=1)
+    for _ in range(20):
+        told = house.ask(Prove(None, TokenProof(token)))
+        house.turn()
+        assert isinstance(told[0], ChatError)
+        assert told[0].code is Code.BAD_CREDENTIALS
+
+
+def test_nothing_is_left_of_those_that_wait_when_it_stops(house: House) -> None:
+    fail(house, 1)
+    house.ask(guess())
+    assert house.clock.getDelayedCalls()
+    house.prover.stop()
+    assert not house.clock.getDelayedCalls()

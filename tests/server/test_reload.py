@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from twisted.python.failure import Failure
 
+from tcpchat.core.commands import Ping
+from tcpchat.core.entries import PersonId
 from tcpchat.core.limits import Limits
 from tcpchat.errors import ChatError
 from tcpchat.server.live import Live
-from tcpchat.server.pace import Pace
+from tcpchat.server.pace import Paces
 from tcpchat.server.reload import Reloader
 from tcpchat.server.settings import Settings, read_settings
 from tcpchat.server.tls import Security
@@ -40,15 +42,27 @@ def test_the_bounds_of_speech_and_rooms_change_for_who_is_there() -> None:
 
 def test_the_speed_of_a_connection_changes_while_it_lasts() -> None:
     limits, now = Limits(command_burst=2, commands_per_second=1), 0.0
-    pace = Pace(lambda: now, limits)
-    assert [pace.take(), pace.take()] == [0, 0]
-    assert pace.take() == pytest.approx(1)
+    pace = Paces(lambda: now, limits).pace("192.0.2.1")
+    assert [pace.take(Ping(), None) for _ in range(3)] == [None, None, pytest.approx(1)]
+    now = 10.0
     limits.become(replace(limits, commands_per_second=10))
-    assert pace.take() == pytest.approx(0.1)
+    assert [pace.take(Ping(), None) for _ in range(3)] == [None, None, pytest.approx(0.1)]
+    now = 20.0
     limits.become(replace(limits, command_burst=5))
-    now = 10
-    assert [pace.take() for _ in range(5)] == [0] * 5
-    assert pace.take() > 0
+    assert [pace.take(Ping(), None) for _ in range(5)] == [None] * 5
+    assert pace.take(Ping(), None) is not None
+
+
+def test_the_speed_of_an_account_and_the_coming_of_connections_change() -> None:
+    house = House(Limits(connection_burst=1, account_burst=1, account_commands_per_second=1))
+    paces = house.factory.admission.paces
+    assert [paces.accounts.take(PersonId(1), 1) for _ in range(2)] == [0, pytest.approx(1)]
+    Script(house, "anna")
+    assert house.connect().write_closed
+    house.chat.limits.become(Limits(connection_burst=5, account_burst=5, account_commands_per_second=1))
+    house.factory.admission.limits_changed()
+    assert [paces.accounts.take(PersonId(1), 1) for _ in range(4)] == [0, 0, 0, pytest.approx(1)]
+    assert not house.connect().write_closed
 
 
 def test_how_many_may_connect_from_one_address_changes() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tcpchat.config.configuration import ConfigurationError
+from tcpchat.core.addresses import address_of
 from tcpchat.core.chat import Policy
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.limits import Limits
 from tcpchat.errors import StartError
 from tcpchat.server.options import Options
-from tcpchat.server.roster import address_of
 from tcpchat.server.settings import Settings, read_settings
 from tests.certificates import issue
 
@@ -162,9 +162,18 @@ def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
         settings()
 
 
-class Address:
-    def __init__(self, host: str) -> None:
-        self.host = host
+def test_networks_in_the_ipv6_form_of_ipv4_are_of_ipv4() -> None:
+    trusted = settings("--trust", "::ffff:192.0.2.0/120", "--trust", "::ffff:192.0.2.7").trusted
+    assert [str(network) for network in trusted] == ["192.0.2.0/24", "192.0.2.7/32"]
+
+
+def test_proxies_that_are_believed() -> None:
+    believed = settings("--trust-proxy", "192.0.2.7", "--trust-proxy", "unix", "--trust-proxy", "2001:db8::/32")
+    assert all(address in believed.trusted_proxies for address in ("192.0.2.7", "local", "2001:db8::1"))
+    assert "192.0.2.8" not in believed.trusted_proxies
+    assert "local" not in settings().trusted_proxies
+    with pytest.raises(StartError, match="--trust-proxy is a network such as"):
+        settings("--trust-proxy", "here")
 
 
 @pytest.mark.parametrize(
@@ -172,5 +181,5 @@ class Address:
     [("::ffff:192.0.2.1", "192.0.2.1"), ("192.0.2.1", "192.0.2.1"), ("fe80::1%eth0", "fe80::1"), ("::1", "::1")],
 )
 def test_an_ipv4_address_is_one_in_every_form(host: str, address: str) -> None:
-    assert address_of(Address(host)) == address  # type: ignore[arg-type]
+    assert address_of(host) == address
     assert address_of(None) == "local"

@@ -42,8 +42,15 @@ def house(tls: TlsContext) -> House:
 class Client:
     """The other end of a connection, with OpenSSL in between."""
 
-    def __init__(self, house: House, *, version: int = SSL.TLS1_3_VERSION, own: Issued | None = None) -> None:
-        self.transport: MemoryTransport = house.connect()
+    def __init__(
+        self,
+        house: House,
+        *,
+        version: int = SSL.TLS1_3_VERSION,
+        own: Issued | None = None,
+        host: str = "192.0.2.1",
+    ) -> None:
+        self.transport: MemoryTransport = house.connect(host)
         context = SSL.Context(SSL.TLS_METHOD)
         context.set_max_proto_version(version)
         self.secrets: dict[str, bytes] = {}
@@ -148,7 +155,7 @@ class CountedTls(TlsContext):
         return self.latest
 
 
-def _channel(house: House) -> Channel:
+def channel(house: House) -> Channel:
     (protocol,) = house.factory.connections
     channel: Channel = protocol._connection.session.channel  # type: ignore[attr-defined]
     return channel
@@ -156,21 +163,21 @@ def _channel(house: House) -> Channel:
 
 @pytest.mark.parametrize("version", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
 @pytest.mark.parametrize("own", [None, issue("nina"), issue("nina", days=(-2, -1))], ids=["none", "some", "expired"])
-def test_a_session_knows_its_channel(house: House, version: int, own: Issued | None) -> None:
+def test_a_session_knows_itschannel(house: House, version: int, own: Issued | None) -> None:
     client = Client(house, version=version, own=own)
     client.shake_hands()
     client.send(b"nina\n")
     exporter = client.tls.export_keying_material(b"EXPORTER-Channel-Binding", 32, b"")
     fingerprint = own.fingerprint if own else None
     bound = exporter if version == SSL.TLS1_3_VERSION else None
-    assert _channel(house) == Channel(True, fingerprint, bound, "192.0.2.1")
-    assert exporter.hex() not in repr(_channel(house))
-    assert repr(exporter) not in repr(_channel(house))
+    assert channel(house) == Channel(True, fingerprint, bound, "192.0.2.1")
+    assert exporter.hex() not in repr(channel(house))
+    assert repr(exporter) not in repr(channel(house))
 
 
 def test_a_plain_session_knows_that_too(house: House) -> None:
     house.connect().receive(b"nina\n")
-    assert _channel(house) == Channel(address="192.0.2.1")
+    assert channel(house) == Channel(address="192.0.2.1")
 
 
 def test_the_silence_is_counted_from_the_end_of_the_handshake(house: House) -> None:
@@ -184,10 +191,10 @@ def test_the_silence_is_counted_from_the_end_of_the_handshake(house: House) -> N
 
 
 @pytest.mark.parametrize("cut", [3, 60, 10_000])
-def test_a_hello_followed_by_silence_is_closed_when_the_time_to_log_in_is_over(house: House, cut: int) -> None:
+def test_a_hello_followed_by_silence_is_closed_when_the_time_for_a_handshake_is_over(house: House, cut: int) -> None:
     client = Client(house)
     client.transport.receive(client.hello()[:cut])
-    house.clock.advance(_LIMITS.login_seconds - 1)
+    house.clock.advance(_LIMITS.handshake_seconds - 1)
     assert not client.transport.closed
     assert b"name" not in client.transport.take()
     house.clock.advance(1.1)
@@ -202,6 +209,19 @@ def test_the_handshake_is_a_part_of_the_time_to_log_in(house: House) -> None:
     house.clock.advance(_LIMITS.login_seconds - 0.4)
     assert b"It took too long to log in." in client.take()
     assert client.transport.write_closed
+
+
+@pytest.mark.parametrize("end", ["tear", "end"])
+def test_a_handshake_waits_for_the_place_of_one_that_ends(tls: TlsContext, end: str) -> None:
+    house = House(Limits(handshakes=1), security=Security(tls))
+    first, second = Client(house), Client(house, host="192.0.2.2")
+    first.transport.receive(first.hello()[:100])
+    second.transport.receive(second.hello())
+    assert second.transport.take() == b""
+    getattr(first.transport, end)()
+    second.shake_hands()
+    second.send(b'{"op":"ping","id":1}\n')
+    assert b'"ok"' in second.take()
 
 
 def test_no_more_than_the_early_bytes_are_taken_in_the_handshake(house: House) -> None:
@@ -488,4 +508,4 @@ def test_a_reload_in_the_middle_of_a_handshake_does_no_harm(tmp_path: Path) -> N
     gc.collect()
     client.shake_hands()
     client.send(b"nina\n")
-    assert _channel(house).fingerprint is not None
+    assert channel(house).fingerprint is not None

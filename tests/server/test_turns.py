@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tcpchat.server.turns import Turns, neighbourhood
+from tcpchat.core.addresses import neighbourhood
+from tcpchat.server.turns import Turns
 
 
 def filled(turns: Turns[int], jobs: dict[str, int]) -> Turns[int]:
