@@ -281,6 +281,17 @@ def test_a_room_that_is_not_listed(house: House, nina: Script, bob: Script) -> N
     assert "room-deleted" in ops(bob)
 
 
+def test_the_topic_of_a_closed_room_is_not_found_by_guessing(house: House, nina: Script, bob: Script) -> None:
+    carl = Script(house, "carl")
+    nina.ask("topic", room="tea", text="the surprise for carl")
+    assert carl.ask("rooms", search="surprise")["rooms"]
+    nina.ask("room-set", room="tea", invite_only=True)
+    assert carl.ask("rooms", search="surprise")["rooms"] == []
+    [tea] = carl.ask("rooms", search="tea")["rooms"]
+    assert (tea["topic"], tea["closed"]) == ("", "invite-only")
+    assert bob.ask("rooms", search="surprise")["rooms"]
+
+
 def test_a_room_takes_so_many(house: House, nina: Script, bob: Script) -> None:
     nina.ask("room-set", room="tea", limit=2)
     assert refusal(Script(house, "carl"), "join", room="tea") is Code.ROOM_FULL
@@ -327,6 +338,16 @@ def test_what_is_removed_is_read_nowhere(house: House, nina: Script, bob: Script
     assert refusal(nina, "remove", room="tea", seq=99) is Code.NO_SUCH_ENTRY
     bob.ask("remove", room="tea", seq=seq - 1)  # what one said oneself
     assert "rude word" not in str(carl.ask("history", room="tea"))
+
+
+def test_what_is_removed_is_not_kept_in_memory(house: House, nina: Script) -> None:
+    seq = nina.ask("say", room="tea", text="a rude word")["seq"]
+    room = house.chat.rooms.get("tea")
+    assert room is not None
+    assert "rude" in str(house.chat.tails.page(room.id, seq, seq))
+    nina.ask("remove", room="tea", seq=seq)
+    assert house.chat.tails.page(room.id, seq, seq) is not None
+    assert "rude" not in str(house.chat.tails.page(room.id, 1, seq + 1))
 
 
 def test_a_page_that_was_read_before_shows_nothing_removed_since() -> None:
