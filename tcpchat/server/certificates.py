@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,10 @@ _FILE_BYTES = 1024 * 1024
 _KEY_BLOCK = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 # In a directory the certificate in this file is for those who name no server, or one that isn't there.
 _DEFAULT_STEM = "DEFAULT"
+# When a certificate should long have been renewed: programs do that a third of its life before its end. Some live for
+# days only.
+_SOON = timedelta(days=14)
+_LAST_PART = 1 / 6
 
 
 class BadCertificate(Exception):
@@ -67,6 +71,14 @@ class Pair:
                 f"the certificate {self.file} is not valid before {self.leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
             )
         return None
+
+    def warning(self, now: datetime) -> str | None:
+        """Return what is wrong with its time, or soon will be."""
+        until = self.leaf.not_valid_after_utc
+        soon = min(_SOON, (until - self.leaf.not_valid_before_utc) * _LAST_PART)
+        if (complaint := self.complaint(now)) is not None or now + soon < until:
+            return complaint
+        return f"the certificate {self.file} expires on {until:%Y-%m-%d %H:%M} UTC: renew it"
 
 
 class Source(Protocol):

@@ -83,6 +83,11 @@ class TlsContext:
         """Return what is in use."""
         return _describe(self._loaded.pairs)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the times of the certificates in use, or soon will be."""
+        return self.describe().warnings
+
     def look(self, *, forced: bool = False) -> Look | None:
         """Read the files anew if they have changed, or ``forced``; None if they haven't. Blocks; any thread may call.
 
@@ -111,7 +116,7 @@ def _describe(pairs: Iterable[Pair]) -> Look:
             f"SHA-256 fingerprint {pair.fingerprint}"
             for pair in pairs
         ),
-        tuple(complaint for pair in pairs if (complaint := pair.complaint(now))),
+        tuple(warning for pair in pairs if (warning := pair.warning(now))),
     )
 
 

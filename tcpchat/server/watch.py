@@ -14,6 +14,8 @@ from tcpchat.server.tls import Look, TlsContext
 
 # A certificate that was renewed is in use this soon; looking costs a few stat(2).
 LOOK_SECONDS = 10.0
+# A certificate that ends soon is said once a day.
+REMIND_SECONDS = 86_400.0
 
 
 class CertificateWatch:
@@ -26,11 +28,13 @@ class CertificateWatch:
         self._reactor = reactor
         self._looking = LoopingCall(self._look)
         self._looking.clock = reactor
+        self._reminded = 0.0
 
     def start(self) -> None:
         """Say what is in use, and begin to look."""
         for context in self._contexts:
             self._tell(context.describe())
+        self._reminded = self._reactor.seconds()
         self._looking.start(LOOK_SECONDS, now=False)
 
     def stop(self) -> None:
@@ -60,6 +64,10 @@ class CertificateWatch:
     def _tell_all(self, looks: list[Look]) -> None:
         for look in looks:
             self._tell(look)
+        if self._reactor.seconds() - self._reminded >= REMIND_SECONDS:
+            self._reminded = self._reactor.seconds()
+            for context in self._contexts:
+                self._tell(Look((), context.warnings))
 
     def _tell(self, look: Look) -> None:
         for line in look.lines:
