@@ -100,12 +100,15 @@ class World:
             assert allowed is not False, (actor, op, data)
             self._note(actor, op, target, room, data)
             return
-        excused = refused in (Code.NO_SUCH_BAN, Code.NO_SUCH_USER, Code.ACCOUNT_NEEDED)
+        # A field that is bad asks for what is so already.
+        excused = refused in (Code.NO_SUCH_BAN, Code.NO_SUCH_USER, Code.ACCOUNT_NEEDED, Code.BAD_FIELD)
         assert excused or allowed is not True, (actor, op, data, refused)
 
     def _allowed(self, actor: str, op: str, target: str, room: str, data: dict[str, Any]) -> bool | None:
         """Return whether the tables allow it; None where it depends on more."""
         server, role = self.server[actor], self.roles.get((actor, room), RoomRole.MEMBER)
+        if op == "role" and actor == target and ServerRole[data["role"].upper()] < server:
+            return None if server is ServerRole.OWNER else True  # the only one must stay
         if op == "role":
             return Act.CHANGE_ROLE.allows(server) and self.server[target] < server and actor != target
         if op in ("join", "leave", "remove"):
@@ -115,6 +118,8 @@ class World:
         if op == "room-set":
             return Act.SET_ROOM.allows(server, role)
         above = self._rank(actor, room) > self._rank(target, room) and actor != target
+        if op == "room-role" and actor == target and RoomRole[data["role"].upper()] < role:
+            return True
         if op == "room-role":
             high = RoomRole[data["role"].upper()] >= RoomRole.MODERATOR
             high = high or self.roles.get((target, room), RoomRole.MEMBER) >= RoomRole.MODERATOR

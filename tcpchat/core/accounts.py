@@ -88,6 +88,7 @@ class Accounts:
         self._named: dict[Key, Account] = {}
         self._looks: dict[str, Account] = {}
         self._ids: dict[PersonId, Account] = {}
+        self._owners: set[PersonId] = set()
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -96,6 +97,10 @@ class Accounts:
     def usable(self) -> bool:
         """Whether there is one that isn't deleted."""
         return any(account.state is not State.DELETED for account in self._ids.values())
+
+    def is_only_owner(self, account: Account) -> bool:
+        """Return whether ``account`` owns the server and nobody else does."""
+        return self._owners == {account.id}
 
     def get(self, name: str) -> Account | None:
         """Return the account called ``name``, in whatever spelling; also a deleted one whose name is kept."""
@@ -126,6 +131,10 @@ class Accounts:
             if self._looks.get(skeleton(old.name)) is old:
                 del self._looks[skeleton(old.name)]
         self._ids[account.id] = account
+        if account.role is ServerRole.OWNER and account.state is not State.DELETED:
+            self._owners.add(account.id)
+        else:
+            self._owners.discard(account.id)
         key, look = fold(account.name), skeleton(account.name)
         if not _yields(account, self._named.get(key)):
             self._named[key] = account

@@ -49,6 +49,11 @@ def find_target(chat: Chat, name: str) -> Target:
     raise ChatError(Code.NO_SUCH_USER, f"Nobody here, and no account, is called {shown}.", user=shown)
 
 
+def is_own(session: Session, target: Target) -> bool:
+    """Return whether ``target`` is who acts."""
+    return session.person is not None and session.person.id == target.id
+
+
 def actor(session: Session) -> tuple[PersonId, str]:
     """Return the id and the name of who acts."""
     if session.person is not None:

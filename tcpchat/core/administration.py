@@ -26,6 +26,8 @@ from tcpchat.errors import ChatError, Code
 
 # When a stop that is to come is announced, in seconds before it.
 _ANNOUNCED = (86_400, 3_600, 1_800, 600, 300, 120, 60, 30, 10, 5)
+# How late a mark may be announced by its own number.
+_LATE_SECONDS = 1
 _LEVELS = list(Emergency)
 _SESSIONS_LISTED = 1_000
 
@@ -66,7 +68,7 @@ def stop(chat: Chat, session: Session, command: acts.Stop, supply: Supply | None
     check(chat, session, Act.SHUT_DOWN)
     reason = check_reason(chat, command.reason)
     chat.server.shutdown = planned = Shutdown(chat.now() + command.seconds * 1000, reason, command.seconds)
-    _announce(chat, planned)
+    _announce(chat, planned, command.seconds)
     return Enact(record(chat, session, "shutdown", "", reason=reason, until=planned.at))
 
 
@@ -95,12 +97,14 @@ def count_down(chat: Chat) -> None:
         chat.stop()
     elif any(left <= mark < planned.announced for mark in _ANNOUNCED):
         planned.announced = left
-        _announce(chat, planned)
+        mark = min(mark for mark in _ANNOUNCED if left <= mark)
+        _announce(chat, planned, mark if mark - left <= _LATE_SECONDS else left)
 
 
-def _announce(chat: Chat, planned: Shutdown) -> None:
-    left = span(max(0, planned.at - chat.now()))
-    _tell_all(chat, f"The server shuts down in {left}" + (f": {planned.reason}" if planned.reason else "."))
+def _announce(chat: Chat, planned: Shutdown, seconds: int) -> None:
+    _tell_all(
+        chat, f"The server shuts down in {span(seconds * 1000)}" + (f": {planned.reason}" if planned.reason else ".")
+    )
 
 
 def rule_name(chat: Chat, session: Session, command: acts.RuleName, supply: Supply | None) -> NameRules | Enact:
@@ -132,6 +136,8 @@ def set_emergency(
         return EmergencyLevel(chat.server.emergency.value)
     check(chat, session, Act.SET_EMERGENCY)
     level = Emergency(command.level)
+    if level is chat.server.emergency:
+        return EmergencyLevel(level.value)
     chat.server.emergency = level
     words = {
         Emergency.OFF: "The emergency is over.",

@@ -6,6 +6,7 @@ from operator import itemgetter
 
 from msgspec import UNSET
 
+from tcpchat.core.actors import record
 from tcpchat.core.announcements import announce
 from tcpchat.core.answers import Completions, Done, Greeting, RoomList, RoomNamed, RoomSummary
 from tcpchat.core.audience import EVERYBODY
@@ -16,7 +17,7 @@ from tcpchat.core.entries import LOBBY_ID, NOBODY, PersonId, RoomId, RoomRecord,
 from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
 from tcpchat.core.names import check_name, fold
 from tcpchat.core.permissions import check_delete, is_listed, why_closed
-from tcpchat.core.requests import CreateRoom, Deleted, DeleteRoom, Supply
+from tcpchat.core.requests import CreateRoom, Deleted, DeleteRoom, Enact, Supply
 from tcpchat.core.settings import OPEN
 from tcpchat.core.state import Person, Room, Session
 from tcpchat.errors import ChatError, Code
@@ -108,6 +109,8 @@ def delete(chat: Chat, session: Session, command: Delete, supply: Supply | None)
         return RoomNamed(supply.label)
     room = chat.room(session, command.room)
     check_delete(chat, session, room)
+    if session.person is None or session.person.id != room.creator:
+        chat.submit(Enact(record(chat, session, "delete", room.label)))
     return DeleteRoom(room.id, room.label, chat.now())
 
 

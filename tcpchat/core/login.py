@@ -15,7 +15,7 @@ from tcpchat.core.entries import PersonId
 from tcpchat.core.membership import join, sign_out
 from tcpchat.core.names import LOBBY, check_color, check_person_name, fold
 from tcpchat.core.people import call
-from tcpchat.core.permissions import server_ban
+from tcpchat.core.permissions import server_ban, span
 from tcpchat.core.proofs import (
     NONCE_BYTES,
     CertificateProof,
@@ -157,8 +157,9 @@ def check_state(account: Account, now: int) -> None:
     if not is_barred(account, now):
         return
     code, word = (Code.BANNED, "banned") if account.state is State.BANNED else (Code.SUSPENDED, "suspended")
+    end = f" for another {span(account.until - now)}" if account.until else ""
     reason = f": {clean(account.reason)}" if account.reason else "."
-    raise ChatError(code, f"The account {account.name} is {word}{reason}", until=account.until)
+    raise ChatError(code, f"The account {account.name} is {word}{end}{reason}", until=account.until)
 
 
 def _end_one(chat: Chat, person: Person, proof: CredentialKind) -> None:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from tcpchat.core import acts
-from tcpchat.core.actors import Target, actor, check_reason, find_target, record, until
+from tcpchat.core.actors import Target, actor, check_reason, find_target, is_own, record, until
 from tcpchat.core.answers import BanList, BanSummary, Done
 from tcpchat.core.bans import SERVER, Ban, BanId, Subject, parse_network
 from tcpchat.core.chat import Chat
@@ -106,6 +106,8 @@ def unmute(chat: Chat, session: Session, command: acts.Unmute, supply: Supply | 
     if supply is not None:
         return done(supply)
     room, target, _ = _meant(chat, session, Act.MUTE, command.room, command.user)
+    if not room.membership(target.id).muted:
+        raise ChatError(Code.NO_SUCH_BAN, f"{target.name} is not muted in {room.label}.", user=target.name)
     changed = _change(room, target, muted=0)
     tell_room(chat, session, room, Deed("unmute", target.name))
     return Enact(record(chat, session, "unmute", target.name, room=room), (changed,))
@@ -141,11 +143,14 @@ def set_role(chat: Chat, session: Session, command: acts.SetRoomRole, supply: Su
     if supply is not None:
         return done(supply)
     role = RoomRole[command.role.upper()]
-    room = _room_for(chat, session, Act.GIVE_VOICE, command.room)
+    room = chat.room(session, command.room)
     target = find_target(chat, command.user)
-    if role >= RoomRole.MODERATOR or room.role_of(target.id) >= RoomRole.MODERATOR:
-        check(chat, session, Act.PROMOTE, room)
-    check_rank(chat, session, target.id, target.name, room)
+    if not (is_own(session, target) and role < room.role_of(target.id)):  # anybody may step down
+        high = role >= RoomRole.MODERATOR or room.role_of(target.id) >= RoomRole.MODERATOR
+        check(chat, session, Act.PROMOTE if high else Act.GIVE_VOICE, room)
+        check_rank(chat, session, target.id, target.name, room)
+    if role is room.role_of(target.id):
+        raise ChatError(Code.BAD_FIELD, f"{target.name} is {role.words} of {room.label} already.", field="role")
     changed = _change(room, target, role=role)
     tell_room(chat, session, room, Deed("role", target.name, role=role.word))
     return Enact(record(chat, session, f"make {role.word}", target.name, room=room), (changed,))

@@ -95,12 +95,13 @@ def check_enter(chat: Chat, session: Session, room: Room, key: str = "") -> None
     person = chat.person(session)
     if person in room.people or may(chat, session, Act.ENTER_ANY):
         return
-    closed = _closed(chat, session, person, room)
+    closed = _closed(chat, session, person, room, key)
     if closed is not None and not (closed.code is Code.KEY_NEEDED and key and opens(room.settings, room.id, key)):
         raise closed
     limit = room.settings.limit
     if limit and len(room.people) >= limit and room.role_of(person.id) < RoomRole.MODERATOR:
-        text = f"{room.label} is full: it takes {limit} people."
+        people = "person" if limit == 1 else "people"
+        text = f"{room.label} is full: it takes {limit} {people}."
         raise ChatError(Code.ROOM_FULL, text, room=room.label, max=limit, rule="limit")
 
 
@@ -158,7 +159,7 @@ def _rank(server: ServerRole, room: Room | None, person: PersonId | None) -> int
     return room.role_of(person) if person is not None else 0
 
 
-def _closed(chat: Chat, session: Session, person: Person, room: Room) -> ChatError | None:
+def _closed(chat: Chat, session: Session, person: Person, room: Room, key: str = "") -> ChatError | None:
     """Return what keeps somebody who isn't in ``room`` from entering it without a key, and so from reading it."""
     settings = room.settings
     if settings is OPEN and not chat.bans.count(room.id):
@@ -173,19 +174,23 @@ def _closed(chat: Chat, session: Session, person: Person, room: Room) -> ChatErr
         text = f"{room.label} is for those who are invited."
         return ChatError(Code.INVITE_ONLY, text, room=room.label, rule="invite-only")
     if settings.key:
-        text = f"{room.label} has a key: one enters it with that."
+        text = f"{room.label} has a key, and that was not it." if key else f"{room.label} has a key: join it with that."
         return ChatError(Code.KEY_NEEDED, text, room=room.label, rule="key")
     return None
 
 
 def _banned(ban: Ban, where: str, now: int) -> ChatError:
     """Return what somebody is told who is banned."""
-    end = f" for another {span(ban.until - now)}" if ban.until else ""
+    said = (
+        f"You can't come into {where} for another {span(ban.until - now)}"
+        if ban.until
+        else f"You are banned from {where}"
+    )
     reason = f": {ban.reason}" if ban.reason else "."
     facts: dict[str, str | int] = {"rule": "banned", "by": ban.by}
     if ban.until:
         facts |= {"until": ban.until, "retry_after": -(-(ban.until - now) // 1000)}
-    return ChatError(Code.BANNED, f"You are banned from {where}{end}{reason}", **facts)
+    return ChatError(Code.BANNED, f"{said}{reason}", **facts)
 
 
 def _unspoken(code: Code, what: str, act: Act, label: str) -> ChatError:

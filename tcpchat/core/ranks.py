@@ -9,7 +9,7 @@ import msgspec
 
 from tcpchat.core import acts
 from tcpchat.core.accounts import Account
-from tcpchat.core.actors import actor, find_target, record
+from tcpchat.core.actors import actor, find_target, is_own, record
 from tcpchat.core.announcements import announce
 from tcpchat.core.answers import Done
 from tcpchat.core.chat import Chat
@@ -49,17 +49,27 @@ def set_role(chat: Chat, session: Session, command: acts.SetRole, supply: Supply
     if isinstance(supply, ChatError):
         raise supply
     if isinstance(supply, Account):
-        role = supply.role.word
-        chat.submit(Enact(record(chat, session, f"make {role}", supply.name)))
-        announce(
-            chat, "role-change", user=supply.name, role=role, by=actor(session)[1], person=chat.users.by_id(supply.id)
-        )
+        word, person = supply.role.word, chat.users.by_id(supply.id)
+        chat.submit(Enact(record(chat, session, f"make {word}", supply.name)))
+        announce(chat, "role-change", user=supply.name, role=word, by=actor(session)[1], person=person)
         return Done()
-    check(chat, session, Act.CHANGE_ROLE)
     target = find_target(chat, command.user)
-    check_rank(chat, session, target.id, target.name)
-    if target.account is None:
+    account, role = target.account, ServerRole[command.role.upper()]
+    stepping_down = is_own(session, target) and account is not None and role < account.role
+    if not stepping_down:
+        check(chat, session, Act.CHANGE_ROLE)
+        check_rank(chat, session, target.id, target.name)
+    if account is None:
         raise ChatError(Code.ACCOUNT_NEEDED, f"{target.name} is a guest: only accounts can have a role.")
-    return SaveAccount(
-        msgspec.structs.replace(target.account, role=ServerRole[command.role.upper()]), before=target.account
-    )
+    if stepping_down:
+        check_other_owner(chat, account)
+    if role is account.role:
+        raise ChatError(Code.BAD_FIELD, f"{target.name} is {role.words} of this server already.", field="role")
+    return SaveAccount(msgspec.structs.replace(account, role=role), before=account)
+
+
+def check_other_owner(chat: Chat, account: Account) -> None:
+    """Raise ``not-allowed`` if ``account`` is the only owner of the server, who must not be gone."""
+    if chat.accounts.is_only_owner(account):
+        text = "You are the only owner of this server: make somebody else one first."
+        raise ChatError(Code.NOT_ALLOWED, text)

@@ -18,6 +18,7 @@ from tcpchat.core.membership import sign_out
 from tcpchat.core.names import check_person_name, fold
 from tcpchat.core.people import call
 from tcpchat.core.proofs import PasswordProof
+from tcpchat.core.ranks import check_other_owner
 from tcpchat.core.requests import Invite, Protect, Protected, Prove, Proven, Request, SaveAccount, Supply
 from tcpchat.core.server_state import Emergency
 from tcpchat.core.state import Session
@@ -40,7 +41,10 @@ def may(chat: Chat, session: Session, command: May, supply: Supply | None) -> Al
                 return Invite(chat.policy.invites(command.code))
             return Allowed(name)
         case _:
-            return Allowed(own_account(chat, session).name)
+            account = own_account(chat, session)
+            if command.what == "unregister":
+                check_other_owner(chat, account)
+            return Allowed(account.name)
 
 
 def register(chat: Chat, session: Session, command: Register, supply: Supply | None) -> Named | Request:
@@ -79,6 +83,8 @@ def unregister(chat: Chat, session: Session, command: Unregister, supply: Supply
     """Delete the account with all that proves it, and log out; its name is kept from others for a while."""
     deleting, session.deleting = session.deleting, False
     account = own_account(chat, session)
+    if supply is None:
+        check_other_owner(chat, account)
     # Another of its sessions may have been first.
     if deleting and account.state is State.DELETED:
         sign_out(chat, session)

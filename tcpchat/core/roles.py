@@ -27,6 +27,11 @@ class ServerRole(IntEnum):
         """What wires call it."""
         return self.name.lower()
 
+    @property
+    def words(self) -> str:
+        """What people call somebody who has it."""
+        return {"GUEST": "a guest", "USER": "a plain user", "ADMIN": "an admin"}.get(self.name, f"an {self.word}")
+
 
 class RoomRole(IntEnum):
     """What somebody is in one room. The numbers are in the database and never change."""
@@ -40,6 +45,11 @@ class RoomRole(IntEnum):
     def word(self) -> str:
         """What wires call it."""
         return self.name.lower()
+
+    @property
+    def words(self) -> str:
+        """What people call somebody who has it."""
+        return ("a plain member", "one who has a voice", "a moderator", "an owner")[self]
 
 
 class Membership(msgspec.Struct, frozen=True, gc=False):

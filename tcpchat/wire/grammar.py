@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import partial
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -60,9 +60,10 @@ _SLIP_WORDS = 4
 _SECRETIVE = ("login", "register", "password", "unregister")
 
 _KEY_CHARACTERS = 128
+# As in 30s, 10min, 2 hours.
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-_TIME = re.compile(r"([1-9][0-9]{0,5})([smhdw])")
-_CHOICE = re.compile("Invalid enum value")
+_TIME = re.compile(r"0*([1-9][0-9]{0,5}) ?([smhdw]|secs?|seconds?|mins?|minutes?|hours?|days?|weeks?)(?: +|$)")
+_CHOICE = re.compile(r"Invalid enum value .* - at `\$\.(\w+)`")
 _NUMBER = re.compile(r"[1-9][0-9]{0,14}")
 
 
@@ -213,18 +214,16 @@ def _build(row: Row, word: str, rest: str) -> Command:
     usage = row.usage_of(word)
     fields: dict[str, Any] = dict(row.fixed)
     for parameter in row.parameters:
+        if parameter.time:
+            seconds, rest = _take_time(row, usage, rest)
+            if seconds is not None:
+                fields[parameter.field] = seconds
+            continue
         if parameter.rest:
             value, rest = rest, ""
         else:
             value, _, rest = rest.partition(" ")
             rest = rest.strip()
-        if parameter.time:
-            time = _TIME.fullmatch(value.lower())
-            if time is None:
-                rest = f"{value} {rest}".strip()
-            else:
-                fields[parameter.field] = int(time[1]) * _UNITS[time[2]]
-            continue
         if not value:
             if parameter.optional:
                 continue
@@ -242,8 +241,28 @@ def _build(row: Row, word: str, rest: str) -> Command:
         return msgspec.convert(fields, row.command)
     except msgspec.ValidationError as error:
         wanted = _CHOICE.search(str(error))
-        complaint = "That word is none of those it can be" if wanted else "That number is too large"
-        raise _misused(row, complaint, usage, "") from None
+        if wanted is None:
+            raise _misused(row, "That number is too large", usage, "") from None
+        field = wanted[1]
+        raise _misused(row, f"{fields[field]} is not {_choices(row, field)}", usage, field) from None
+
+
+def _take_time(row: Row, usage: str, rest: str) -> tuple[int | None, str]:
+    """Return the seconds that ``rest`` begins with, if any, and what follows; raises ``bad-field`` for half a time."""
+    time = _TIME.match(rest.lower())
+    if time is not None:
+        return int(time[1]) * _UNITS[time[2][0]], rest[time.end() :]
+    if rest[:1].isdigit():  # it would become a part of the reason, and the act last for ever
+        word = rest.split()[0][:32]
+        raise _misused(row, f"{word} is no time, such as 30s, 10m, 2h or 7d, and no reason begins so", usage, "seconds")
+    return None, rest
+
+
+def _choices(row: Row, field: str) -> str:
+    """Return the words that a field can be."""
+    (kind,) = [one.type for one in msgspec.structs.fields(row.command) if one.name == field]
+    words = [word for part in (kind, *get_args(kind)) if get_origin(part) is Literal for word in get_args(part)]
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _misused(row: Row, complaint: str, usage: str, field: str) -> ChatError:

@@ -21,6 +21,8 @@ from tcpchat.core.answers import (
 )
 from tcpchat.core.audit import AuditLine
 from tcpchat.core.events import Deed, PutOut, ServerEvent
+from tcpchat.core.names import HERE
+from tcpchat.core.roles import RoomRole, ServerRole
 from tcpchat.wire.view import View
 
 _ON = {
@@ -59,7 +61,7 @@ def phrase_deed(name: str, deed: Deed, room: str, view: View) -> str:
         case "uninvite":
             line = f"{name} took the invitation of {deed.user} to {where} back"
         case "role":
-            line = f"{name} made {deed.user} {_role(str(deed.role))} of {where}"
+            line = f"{name} made {deed.user} {RoomRole[str(deed.role).upper()].words} of {where}"
         case "remove":
             line = f"{name} removed what {deed.user} said under number {deed.ref}"
         case "set":
@@ -83,11 +85,12 @@ def phrase_put_out(event: PutOut, view: View) -> str:
 def phrase_server_event(event: ServerEvent) -> str:
     """Return what happened on the server."""
     by = f", by {event.by}" if event.by else ""
+    role = ServerRole[event.role.upper()].words if event.role else ""
     return {
         "login": f"({event.user} logged in.)",
         "logout": f"({event.user} logged out.)",
         "duplicate-session": f"({event.user} has logged in from another place, too.)",
-        "role-change": f"({event.user} is {_server_role(str(event.role))} of this server now{by}.)",
+        "role-change": f"({event.user} is {role} of this server now{by}.)",
         "registration": f"({event.user} has registered.)",
         "room-created": f"(The room {event.room} was created.)",
         "room-deleted": f"(The room {event.room} was deleted.)",
@@ -114,7 +117,9 @@ def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
         case Acts(lines, more):
             if not lines:
                 return ["Nothing was done."]
-            older = [f"For what was done before, give the number {lines[-1].id}, too."] if more else []
+            where = asked.room if isinstance(asked, acts.ReadActs) else ""
+            words = f"/audit {'here' if where == HERE else where or 'all'} {len(lines)} {lines[-1].id}"
+            older = [f"What was done before: {words}"] if more else []
             return [_act(line, view) for line in reversed(lines)] + older
         case SessionList(sessions):
             return [
@@ -144,7 +149,7 @@ def _done(asked: object) -> str:
         case acts.Claim():
             return "You are the owner of this server now."
         case acts.SetRole(user, role):
-            return f"{user} is {_server_role(role)} of this server now."
+            return f"{user} is {ServerRole[role.upper()].words} of this server now."
         case acts.Disconnect(user):
             return f"{user} was disconnected."
         case acts.ServerBan(user, address):
@@ -165,7 +170,7 @@ def _settings(settings: dict[str, bool | int], *, whole: bool = False) -> str:
         if name == "slow":
             text = f"lets everybody speak once in {value} seconds" if value else "has no pause between messages"
         elif name == "limit":
-            text = f"takes {value} people" if value else "takes as many people as come"
+            text = {0: "takes as many people as come", 1: "takes one person"}.get(value, f"takes {value} people")
         else:
             text = (_ON if value else _OFF).get(name, name)
         if value or not whole:
@@ -179,15 +184,6 @@ def _act(line: AuditLine, view: View) -> str:
     where = f" in {line.room}" if line.room else ""
     reason = f": {line.reason}" if line.reason else "."
     return f"{line.id}, {_moment(line.at, view)}, {line.by}: {line.act}{subject}{where}{end}{reason}"
-
-
-def _role(role: str) -> str:
-    words = {"owner": "an owner", "moderator": "a moderator", "voice": "one with a voice", "member": "a plain member"}
-    return words.get(role, role)
-
-
-def _server_role(role: str) -> str:
-    return {"owner": "an owner", "admin": "an admin", "user": "a plain user"}.get(role, role)
 
 
 def _moment(at: int | UnsetType, view: View) -> str:
