@@ -58,12 +58,13 @@ from tcpchat.core.requests import (
 )
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
+from tcpchat.server.adminsocket import AdminFactory
 from tcpchat.server.commits import UNHEARD, Waiter
 from tcpchat.server.connection import Services
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.tls import Security
-from tests.transport import MemoryTransport
+from tests.transport import LocalTransport, MemoryTransport
 
 PAGE_BYTES = Limits().page_bytes
 
@@ -295,10 +296,15 @@ class House:
     def _now(self) -> int:
         return 1_700_000_000_000 + int(self.clock.seconds() * 1000)
 
-    def connect(self, host: str = "192.0.2.1", operator: str = "") -> MemoryTransport:
-        """Return a new connection to the daemon; ``operator`` sits at the machine itself."""
+    def connect(self, host: str = "192.0.2.1", *, user: int | None = None) -> MemoryTransport:
+        """Return a new connection to the daemon; to its admin socket, if one of the system's users makes it."""
+        if user is not None:
+            visitor = AdminFactory(self.factory).buildProtocol(None)
+            local = LocalTransport(visitor, user)
+            visitor.makeConnection(local)
+            return local
         address = IPv4Address("TCP", host, 40000)
-        protocol = self.factory.build(address, self.factory.security, operator)
+        protocol = self.factory.build(address, self.factory.security)
         transport = MemoryTransport(protocol, host)
         protocol.makeConnection(transport)
         return transport
@@ -320,9 +326,11 @@ class Script:
 
     wire = "json"
 
-    def __init__(self, house: House, name: str | None = None, host: str = "192.0.2.1", operator: str = "") -> None:
+    def __init__(
+        self, house: House, name: str | None = None, host: str = "192.0.2.1", *, operator: bool = False
+    ) -> None:
         self.house = house
-        self.transport = house.connect(host, operator)
+        self.transport = house.connect(host, user=0 if operator else None)
         self.lines: list[dict[str, Any]] = []
         self.name = name
         self._ids = itertools.count(1)

@@ -295,7 +295,7 @@ _ORDERS: dict[str, dict[str, Any]] = {
 @example("kick", "\x9b31m\xff")
 def test_the_words_of_those_who_keep_order_harm_nobody(op: str, text: str) -> None:
     lobby = _Lobby()
-    victim, admin = Terminal(lobby.house, "victim"), Script(lobby.house, operator="root")
+    victim, admin = Terminal(lobby.house, "victim"), Script(lobby.house, operator=True)
     lobby.forget()
     data = {name: text if value == "" else value for name, value in _ORDERS[op].items()}
     admin.transport.receive(json.dumps({"op": op, "id": 1, "data": data}).encode(errors="surrogatepass") + b"\n")

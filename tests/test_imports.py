@@ -21,7 +21,7 @@ MAY_KNOW = {
     "auth": {"errors", "core"},
     "config": {"errors", "core"},
     "server": {"errors", "core", "wire", "store", "auth", "config"},
-    "admin": {"errors", "core", "config", "server"},
+    "admin": {"errors", "core", "wire", "config", "server"},
     "client": {"errors", "core", "wire"},
     "__main__": {"client"},
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -113,3 +115,20 @@ class MemoryTransport:
         if not self.closed:
             self.closed = True
             self.protocol.connectionLost(Failure(reason))
+
+
+class LocalTransport(MemoryTransport):
+    """A connection to a unix socket, made by one of the system's users."""
+
+    def __init__(self, protocol: Any, user: int) -> None:
+        super().__init__(protocol)
+        self._user = user
+
+    def getHandle(self) -> LocalTransport:
+        """Return what stands in for its socket."""
+        return self
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        """Tell who is at the other end, as the kernel would (unix(7))."""
+        assert (level, option, size) == (socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return struct.pack("=iII", 1, self._user, 2)

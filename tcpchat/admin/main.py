@@ -10,12 +10,14 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 
 import tcpchat
-from tcpchat.admin import configuration
+from tcpchat.admin import configuration, remote
+from tcpchat.admin.dialogue import Failed
 from tcpchat.errors import StartError
 
-_GROUPS = (configuration,)
+_GROUPS = (remote, configuration)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,17 +29,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         group.add_commands(commands)
     given = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = given.run
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # rather than fail where the terminal knows fewer characters
     try:
         status = run(given)
         sys.stdout.flush()
         return status
-    except StartError as error:
+    except (StartError, Failed) as error:
         for line in str(error).splitlines():
             sys.stderr.write(f"tcpchat-admin: {line}\n")
         return 1
     except BrokenPipeError:  # such as `| head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 130  # as of a shell's command that SIGINT has ended
 
 
 if __name__ == "__main__":

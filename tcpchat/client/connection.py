@@ -78,6 +78,8 @@ ANSWERS: dict[type[Command], type[Answer]] = {
     acts.ListNames: answers.NameRules,
     acts.SetEmergency: answers.EmergencyLevel,
     acts.ListSessions: answers.SessionList,
+    acts.ListLimits: answers.Bounds,
+    acts.ListAccounts: answers.AccountList,
     acts.ReadActs: answers.Acts,
     acts.Subscribe: answers.Watched,
     acts.Unsubscribe: answers.Watched,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tcpchat.config.dotenv import parse
-from tcpchat.config.kinds import FilePath, Flag, ListOf
+from tcpchat.config.kinds import Flag, ListOf
 from tcpchat.config.surroundings import default_directory, state_directory
 from tcpchat.config.table import BY_NAME, BY_VARIABLE, LIMITS, PREFIX, TABLE, Setting
 from tcpchat.config.tomlfile import BadFile, TomlFile, read_text
@@ -100,7 +100,7 @@ class _Given:
             value = kind.from_texts(self.value)
         else:
             value = kind.from_text(str(self.value))
-        if isinstance(kind, FilePath) and isinstance(value, Path):
+        if isinstance(value, Path):
             return self.base / value
         return value
 

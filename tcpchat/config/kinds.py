@@ -82,6 +82,26 @@ class FilePath(_Worded):
         return Path(text) if text else None
 
 
+OFF = "off"
+"""In the place of a path: there is to be none."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketPath(_Worded):
+    """Where a unix socket is to be, None when it is empty, or `OFF`."""
+
+    @property
+    def wanted(self) -> str:
+        """A path."""
+        return f"a path in quotes, or {OFF}"
+
+    def from_text(self, text: str) -> Path | str | None:
+        """Return the path as it is given, or `OFF`."""
+        if "\0" in text:
+            raise _wrong(self.wanted, text)
+        return OFF if text == OFF else Path(text) if text else None
+
+
 @dataclass(frozen=True, slots=True)
 class Word(_Worded):
     """One word that everybody may read."""

@@ -1,11 +1,21 @@
-"""Where the data are when nobody says so."""
+"""Where the data are, and the admin socket, when nobody says so."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from tcpchat.config.kinds import OFF
 from tcpchat.errors import StartError
+
+ADMIN_SOCKET = "admin.sock"
+
+
+def admin_socket(said: Path | str | None, data: Path) -> Path | None:
+    """Return where the admin socket is, for its setting and a data directory; None if there is to be none."""
+    if isinstance(said, Path):
+        return said
+    return None if said == OFF else data / ADMIN_SOCKET
 
 
 def state_directory(environment: Mapping[str, str]) -> Path | None:

@@ -16,6 +16,7 @@ from tcpchat.config.kinds import (
     ListOf,
     NetworkKind,
     PlaceKind,
+    SocketPath,
     Text,
     Whole,
     Word,
@@ -87,6 +88,15 @@ _TOP = (
         option="data",
         letter="d",
         otherwise="$STATE_DIRECTORY, else the user's XDG state directory",
+    ),
+    Setting(
+        "admin_socket",
+        SocketPath(),
+        None,
+        "Unix socket for tcpchat-admin, or off",
+        "Only the daemon's own user and root are let in there, whatever the mode of its directory is.",
+        option="admin-socket",
+        otherwise="admin.sock in the data directory",
     ),
     Setting(
         "database",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import NewType
@@ -92,6 +93,9 @@ class Accounts:
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(self._ids.values())
 
     @property
     def usable(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
-from tcpchat.core.commands import Command, Count
+from tcpchat.core.commands import Command, Count, Secret
 
 # Ten years: whatever is longer has no end.
 Seconds = Annotated[int, msgspec.Meta(ge=1, le=315_360_000)]
@@ -114,6 +114,7 @@ class SetRoom(Governing, frozen=True):
 class Why(Command, frozen=True):
     """Ask which rule refused one last."""
 
+    operable: ClassVar[bool] = True
     needs_login: ClassVar[bool] = False
 
 
@@ -219,6 +220,37 @@ class ReadActs(Governing, frozen=True):
     room: str = ""
     before: Number | None = None
     limit: Count = 50
+
+
+class ListLimits(Governing, frozen=True):
+    """Ask which bounds are in force."""
+
+
+class ListAccounts(Governing, frozen=True):
+    """Ask which accounts there are, or those whose name contains ``search``."""
+
+    search: str = ""
+
+
+class CreateAccount(Governing, frozen=True):
+    """Make an account for somebody else."""
+
+    name: str
+    password: Secret
+
+
+class ResetPassword(Governing, frozen=True):
+    """Give somebody else's account another password, and end its sessions; ``alone``: nothing else proves it then."""
+
+    user: str
+    password: Secret
+    alone: bool = False
+
+
+class DeleteAccount(Governing, frozen=True):
+    """Delete somebody else's account."""
+
+    user: str
 
 
 class Subscribe(Governing, frozen=True):

@@ -8,6 +8,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 LOCAL = "local"
 """In the place of an address: a unix socket."""
+OPERATOR = "operator"
+"""In the place of an address: the admin socket. Who may run the server is let in when it is full, too."""
 UNIX = "unix"
 """What an operator calls all unix sockets."""
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import islice
 
 from tcpchat.core import acts
 from tcpchat.core.actors import actor, check_reason, record
-from tcpchat.core.answers import Acts, Done, EmergencyLevel, Motd, NameRules, SessionList, SessionSummary, StopPlanned
+from tcpchat.core.answers import (
+    Acts,
+    Bound,
+    Bounds,
+    Done,
+    EmergencyLevel,
+    Motd,
+    NameRules,
+    SessionList,
+    SessionSummary,
+    StopPlanned,
+)
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.audit import line_of
 from tcpchat.core.chat import Chat
@@ -203,6 +215,13 @@ def read_acts(chat: Chat, session: Session, command: acts.ReadActs, supply: Supp
         return ReadAudit(limit, command.before, room.id if room is not None else None)
     lines = [line_of(one) for one in supply.records]
     return Acts(lines, supply.more)
+
+
+def limits(chat: Chat, session: Session, command: acts.ListLimits, supply: Supply | None) -> Bounds:
+    """List the bounds that are in force."""
+    check(chat, session, Act.SEE_LIMITS)
+    known = chat.limits
+    return Bounds([Bound(one.name, getattr(known, one.name), one.metadata["unit"]) for one in fields(known)])
 
 
 def _names(chat: Chat) -> NameRules:

@@ -272,6 +272,39 @@ class EmergencyLevel(Answer, frozen=True):
     level: str
 
 
+class AccountSummary(msgspec.Struct, frozen=True, gc=False):
+    """One account: ``state`` is good, suspended or banned, without ``until`` for good; times in ms since 1970, UTC."""
+
+    name: str
+    role: str
+    state: str
+    created: int
+    here: bool
+    until: Moment | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
+class AccountList(Answer, frozen=True):
+    """The accounts, by their names; ``more`` says that there are others."""
+
+    accounts: list[AccountSummary]
+    more: bool
+
+
+class Bound(msgspec.Struct, frozen=True, gc=False):
+    """One limit that is in force; ``unit`` is what ``value`` counts."""
+
+    name: str
+    value: int | float
+    unit: str
+
+
+class Bounds(Answer, frozen=True):
+    """The limits that are in force."""
+
+    limits: list[Bound]
+
+
 class StopPlanned(Answer, frozen=True):
     """When the server will shut down, in ms since 1970, UTC; without ``at`` it will not."""
 

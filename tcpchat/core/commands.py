@@ -16,8 +16,8 @@ Secret = Annotated[str, msgspec.Meta(max_length=4096)]
 class Command(msgspec.Struct, frozen=True, gc=False):
     """One request to the hub. A pipelined command doesn't wait for the earlier ones of its connection.
 
-    ``operable``: whoever sits at the machine itself may give it without a login. ``writes``: it is refused while the
-    whole server is read-only.
+    ``operable``: whoever sits at the machine itself, and never has a name, may give it. ``writes``: it is refused while
+    the whole server is read-only.
     """
 
     pipelined: ClassVar[bool] = False
@@ -33,12 +33,14 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 class Hello(Command, frozen=True):
     """Ask what this server is."""
 
+    operable: ClassVar[bool] = True
     needs_login: ClassVar[bool] = False
 
 
 class Ping(Command, frozen=True):
     """Ask for an answer after everything sent before it is settled."""
 
+    operable: ClassVar[bool] = True
     needs_login: ClassVar[bool] = False
 
 
@@ -112,10 +114,12 @@ class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Tokens(Command, frozen=True):
-    """List one's tokens, make one, or revoke one."""
+    """List one's tokens, make one, or revoke one; those of ``user``, if one has the right to it."""
 
+    operable: ClassVar[bool] = True
     create: NewToken | None = None
     revoke: str | None = None
+    user: str = ""
 
 
 class NewKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +157,7 @@ class Logout(Command, frozen=True):
 class Quit(Command, frozen=True):
     """Log out and close the connection."""
 
+    operable: ClassVar[bool] = True
     needs_login: ClassVar[bool] = False
 
 

@@ -9,17 +9,20 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, too_many_credentials
+from tcpchat.core.actors import find_target, record
 from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Certificates, ChangePassword, Keys, NewKey, NewToken, Tokens
 from tcpchat.core.entries import PersonId
 from tcpchat.core.login import is_barred
 from tcpchat.core.membership import dismiss
+from tcpchat.core.permissions import check, check_rank
 from tcpchat.core.proofs import PasswordProof, parse_fingerprint
 from tcpchat.core.requests import (
     ChangeCredentials,
     CredentialList,
     CredentialsChanged,
+    Enact,
     IssuedToken,
     IssueToken,
     KeyRead,
@@ -32,6 +35,7 @@ from tcpchat.core.requests import (
     Request,
     Supply,
 )
+from tcpchat.core.roles import Act
 from tcpchat.core.state import Making, Session
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
@@ -41,6 +45,8 @@ DAY_MS = 86_400_000
 _ID = re.compile(r"0*[0-7]?[0-9a-f]{1,15}")
 _ID_CHARACTERS = 16
 _LABEL_CHARACTERS = 64
+OF_PASSWORD = (CredentialKind.PASSWORD, CredentialKind.SCRAM)
+"""The kinds of what is kept of a password."""
 _REVOKED = {
     CredentialKind.PASSWORD: "Your password was changed elsewhere: log in again with the new one.",
     CredentialKind.SCRAM: "Your password was changed elsewhere: log in again with the new one.",
@@ -62,8 +68,7 @@ def change_password(chat: Chat, session: Session, command: ChangePassword, suppl
     if isinstance(supply, Protected):
         assert session.proven is not None
         add = protected(chat, session, account.id, supply)
-        kinds = (CredentialKind.PASSWORD, CredentialKind.SCRAM)
-        return ChangeCredentials(account.id, add, kinds, (session.proven,), if_present=True)
+        return ChangeCredentials(account.id, add, OF_PASSWORD, (session.proven,), if_present=True)
     if isinstance(supply, CredentialsChanged):
         if not supply.added:
             raise ChatError(Code.BAD_CREDENTIALS, "The password has just been changed by somebody else.")
@@ -72,8 +77,15 @@ def change_password(chat: Chat, session: Session, command: ChangePassword, suppl
 
 
 def tokens(chat: Chat, session: Session, command: Tokens, supply: Supply | None) -> CredentialSummaries | Request:
-    """List tokens, make one, or revoke one."""
-    return _change(chat, session, CredentialKind.TOKEN, command.create, command.revoke, supply)
+    """List tokens, make one, or revoke one: one's own, or the operator those of somebody."""
+    if session.operator and not command.user:
+        raise ChatError(Code.BAD_FIELD, "The field user is missing.", field="user")
+    answer = _change(chat, session, CredentialKind.TOKEN, command.create, command.revoke, supply, command.user)
+    if isinstance(supply, CredentialsChanged) and command.user:
+        act = "token-create" if command.create is not None else "token-revoke"
+        label = clean(command.create.label) if command.create is not None else ""
+        chat.submit(Enact(record(chat, session, act, _name(chat, supply.account), reason=label)))
+    return answer
 
 
 def keys(chat: Chat, session: Session, command: Keys, supply: Supply | None) -> CredentialSummaries | Request:
@@ -142,10 +154,13 @@ def _change(
     add: NewToken | NewKey | None,
     remove: str | None,
     supply: Supply | None,
+    user: str = "",
 ) -> CredentialSummaries | Request:
     if isinstance(supply, ChatError):
         raise supply
-    account = own_account(chat, session)
+    if isinstance(supply, CredentialsChanged):
+        return _changed(session, supply, remove)
+    account = _somebody(chat, session, user) if user else own_account(chat, session)
     making = session.making
     match supply:
         case CredentialList(_, listed):
@@ -156,8 +171,6 @@ def _change(
         case KeyRead(data):
             making.data = data
             return ListCredentials(account.id, kind)
-        case CredentialsChanged():
-            return _changed(session, supply, remove)
         case _:
             session.making = Making()
             return _begin(chat, account, kind, add, remove)
@@ -210,7 +223,7 @@ def _check_addition(chat: Chat, making: Making, kind: CredentialKind, add: NewTo
 def _changed(session: Session, change: CredentialsChanged, remove: str | None) -> CredentialSummaries:
     """Return what there is now, with the token that is shown this once."""
     if remove is not None and not change.removed:
-        raise ChatError(Code.NO_SUCH_CREDENTIAL, "You have none with this id.")
+        raise ChatError(Code.NO_SUCH_CREDENTIAL, "There is none with this id.")
     making, session.making = session.making, Making()
     kept = [credential for credential in making.listed if credential.id not in change.removed]
     return _summaries((*kept, *change.added), making.token)
@@ -227,11 +240,16 @@ def own_password(error: ChatError) -> ChatError:
     return error
 
 
-def protected(chat: Chat, session: Session, account: PersonId, supply: Protected) -> tuple[Credential, ...]:
-    """Return the credentials of a new password; the session will have been proved by it."""
-    made = tuple(
+def new_password(chat: Chat, account: PersonId, supply: Protected) -> tuple[Credential, ...]:
+    """Return the credentials of a new password."""
+    return tuple(
         Credential(CredentialId(chat.new_id()), account, kind, data, "", chat.now()) for kind, data in supply.data
     )
+
+
+def protected(chat: Chat, session: Session, account: PersonId, supply: Protected) -> tuple[Credential, ...]:
+    """Return the credentials of a new password; the session will have been proved by it."""
+    made = new_password(chat, account, supply)
     session.next_credential = next(one.id for one in made if one.kind is CredentialKind.PASSWORD)
     return made
 
@@ -243,6 +261,21 @@ def own_account(chat: Chat, session: Session) -> Account:
     if account is None:
         raise ChatError(Code.ACCOUNT_NEEDED, "You are a guest: register first.")
     return account
+
+
+def _somebody(chat: Chat, session: Session, user: str) -> Account:
+    """Return the account of somebody else, whose tokens are to be seen or changed."""
+    check(chat, session, Act.GIVE_ACCESS)
+    target = find_target(chat, user)
+    check_rank(chat, session, target.id, target.name)
+    if target.account is None:
+        raise ChatError(Code.ACCOUNT_NEEDED, f"{target.name} is a guest: only accounts have tokens.")
+    return target.account
+
+
+def _name(chat: Chat, account: PersonId) -> str:
+    known = chat.accounts.by_id(account)
+    return known.name if known is not None else ""
 
 
 def _summary(credential: Credential) -> CredentialSummary:
@@ -258,5 +291,5 @@ def _summary(credential: Credential) -> CredentialSummary:
 def _credential_id(text: str) -> CredentialId:
     text = text.lower()
     if len(text) > _ID_CHARACTERS or not _ID.fullmatch(text):
-        raise ChatError(Code.NO_SUCH_CREDENTIAL, "You have none with this id.")
+        raise ChatError(Code.NO_SUCH_CREDENTIAL, "There is none with this id.")
     return CredentialId(int(text, 16))

@@ -12,6 +12,7 @@ from tcpchat.core import (
     catalogue,
     commands,
     credentials,
+    enrolment,
     exclusion,
     history,
     login,
@@ -38,7 +39,7 @@ from tcpchat.core.rooms import Rooms
 from tcpchat.core.server_state import Emergency
 from tcpchat.core.state import Room, Session
 from tcpchat.core.users import Users
-from tcpchat.errors import ChatError
+from tcpchat.errors import ChatError, Code
 
 Handler = Callable[[Chat, Session, Any, Supply | None], Answer | Request]
 
@@ -99,6 +100,11 @@ HANDLERS: dict[type[Command], Handler] = {
     acts.ServerUnban: exclusion.unban,
     acts.Suspend: exclusion.suspend,
     acts.Unsuspend: exclusion.unsuspend,
+    acts.ListLimits: administration.limits,
+    acts.ListAccounts: enrolment.accounts,
+    acts.CreateAccount: enrolment.create,
+    acts.ResetPassword: enrolment.reset_password,
+    acts.DeleteAccount: enrolment.delete,
     acts.Broadcast: administration.broadcast,
     acts.SetMotd: administration.set_motd,
     acts.Stop: administration.stop,
@@ -162,8 +168,8 @@ class Hub:
         """
         if session.ended is not None and type(command) is not commands.Quit:
             return self._conclude(session, command, supply)
-        if session.person is None and command.needs_login and not (session.operator and command.operable):
-            raise not_logged_in()
+        if session.person is None:
+            _check_nameless(session, command)
         chat = self._chat
         if command.writes and chat.server.emergency is Emergency.READ_ONLY:
             administration.check_write(chat, session)
@@ -244,3 +250,13 @@ class Hub:
     def close(self) -> None:
         """Stop telling people that others leave: everybody is about to."""
         self._chat.closing = True
+
+
+def _check_nameless(session: Session, command: Command) -> None:
+    """Raise what keeps a session without a name from giving ``command``; the operator never gets one."""
+    if not session.operator:
+        if command.needs_login:
+            raise not_logged_in()
+    elif not command.operable:
+        text = "The operator has no name here, and can't do that: it is for those who talk."
+        raise ChatError(Code.NOT_ALLOWED, text, rule="operator")

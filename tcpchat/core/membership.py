@@ -24,6 +24,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     """Take the session out of every room and give its name back."""
     person = session.person
     if person is None:
+        announcements.forget(chat, session)  # the operator may have watched
         return
     for room in list(session.rooms.values()):
         exit_room(chat, session, room)

@@ -31,8 +31,7 @@ def claim(chat: Chat, session: Session, command: acts.Claim, supply: Supply | No
         raise supply
     person = chat.person(session)
     if isinstance(supply, Account):
-        chat.server.owner_code = ""
-        chat.owned()
+        _discard_code(chat)
         chat.submit(Enact(record(chat, session, "claim", person.name)))
         announce(chat, "role-change", user=person.name, role=supply.role.word, person=person)
         return Done()
@@ -49,6 +48,8 @@ def set_role(chat: Chat, session: Session, command: acts.SetRole, supply: Supply
     if isinstance(supply, ChatError):
         raise supply
     if isinstance(supply, Account):
+        if supply.role is ServerRole.OWNER and chat.server.owner_code:
+            _discard_code(chat)
         word, person = supply.role.word, chat.users.by_id(supply.id)
         chat.submit(Enact(record(chat, session, f"make {word}", supply.name)))
         announce(chat, "role-change", user=supply.name, role=word, by=actor(session)[1], person=person)
@@ -73,3 +74,9 @@ def check_other_owner(chat: Chat, account: Account) -> None:
     if chat.accounts.is_only_owner(account):
         text = "You are the only owner of this server: make somebody else one first."
         raise ChatError(Code.NOT_ALLOWED, text)
+
+
+def _discard_code(chat: Chat) -> None:
+    """There is an owner: the code makes no other one."""
+    chat.server.owner_code = ""
+    chat.owned()

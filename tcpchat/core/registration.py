@@ -62,7 +62,7 @@ def register(chat: Chat, session: Session, command: Register, supply: Supply | N
         return Protect(command.password, name)
     person = session.person
     ident = person.id if person is not None and fold(name) == fold(person.name) else PersonId(chat.new_id())
-    account = Account(ident, fold(name), name, person.color if person else None, State.GOOD, "", 0, chat.now())
+    account = new_account(chat, ident, name, person.color if person else None)
     claim(chat, session, account)
     return SaveAccount(account, protected(chat, session, ident, supply))
 
@@ -93,9 +93,19 @@ def unregister(chat: Chat, session: Session, command: Unregister, supply: Supply
         raise own_password(supply)
     if isinstance(supply, Proven):
         session.deleting = True
-        until = chat.now() + chat.limits.held_days * DAY_MS
-        return SaveAccount(msgspec.structs.replace(account, state=State.DELETED, until=until), (), before=account)
+        return deletion(chat, account)
     return Prove(account.id, PasswordProof(command.password))
+
+
+def new_account(chat: Chat, ident: PersonId, name: str, color: str | None = None) -> Account:
+    """Return an account to be stored."""
+    return Account(ident, fold(name), name, color, State.GOOD, "", 0, chat.now())
+
+
+def deletion(chat: Chat, account: Account) -> SaveAccount:
+    """Return the change that deletes an account with all that proves it, and keeps its name for a while."""
+    until = chat.now() + chat.limits.held_days * DAY_MS
+    return SaveAccount(msgspec.structs.replace(account, state=State.DELETED, until=until), (), before=account)
 
 
 def _check_registration(chat: Chat, session: Session, name: str, code: str) -> str:

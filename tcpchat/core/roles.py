@@ -108,7 +108,13 @@ class Act(Enum):
     SET_EMERGENCY = "declare an emergency", ServerRole.ADMIN, None
     WRITE_IN_EMERGENCY = "write while the server is read-only", ServerRole.ADMIN, None
     SHUT_DOWN = "shut the server down", ServerRole.ADMIN, None
+    SEE_LIMITS = "see the bounds of the server", ServerRole.ADMIN, None
+    SEE_ACCOUNTS = "list the accounts", ServerRole.ADMIN, None
+    MANAGE_ACCOUNTS = "make and delete accounts of others", ServerRole.OWNER, None
     CHANGE_ROLE = "change somebody's role", ServerRole.OWNER, None
+    # Whoever can log in as somebody else reads what was written to that one alone: so can only who could read the
+    # database anyhow.
+    GIVE_ACCESS = "give access to accounts of others", ServerRole.OPERATOR, None
 
     def __init__(self, words: str, server: ServerRole, room: RoomRole | None) -> None:
         self.words = words
@@ -122,7 +128,10 @@ class Act(Enum):
     @property
     def needs(self) -> str:
         """Who may do it, in words."""
-        admin = "the owner of this server" if self.server is ServerRole.OWNER else "an admin of this server"
+        admin = {
+            ServerRole.OWNER: "the owner of this server",
+            ServerRole.OPERATOR: "whoever sits at the machine of this server",
+        }.get(self.server, "an admin of this server")
         inside = {
             RoomRole.MEMBER: "who is in the room",
             RoomRole.VOICE: "who has a voice in the room",

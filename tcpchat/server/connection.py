@@ -150,8 +150,8 @@ class Connection:
 
     @property
     def logged_in(self) -> bool:
-        """Whether the session is somebody's."""
-        return self.session.person is not None
+        """Whether the session is somebody's: a person's, or the operator's."""
+        return self.session.person is not None or bool(self.session.operator)
 
     @property
     def name(self) -> str:

@@ -56,12 +56,9 @@ class ChatFactory(ServerFactory):
         """Return the protocol of a new connection."""
         return self.build(addr, self.security)
 
-    def build(self, addr: IAddress | None, security: Security, operator: str = "") -> ChatProtocol:
-        """Return the protocol of a new connection on a port of its own security.
-
-        ``operator`` is the name of the system's user at the other end, if it may run the server.
-        """
-        return ChatProtocol(self.services, self.admission, address_of(getattr(addr, "host", None)), security, operator)
+    def build(self, addr: IAddress | None, security: Security) -> ChatProtocol:
+        """Return the protocol of a new connection on a port of its own security."""
+        return ChatProtocol(self.services, self.admission, address_of(getattr(addr, "host", None)), security)
 
 
 class SecureFactory(ServerFactory):

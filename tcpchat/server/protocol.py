@@ -52,11 +52,11 @@ class ChatProtocol(LineSplitter):
         admission: Admission,
         address: str,
         security: Security = Security(),
-        operator: str = "",
     ) -> None:
         super().__init__()
         self.address = address
-        self._operator = operator
+        # Which of the system's users is at the other end, if it may run the server.
+        self._operator = ""
         self._services = services
         self._limits = services.limits
         self._admission = admission

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
-from tcpchat.core.addresses import LOCAL, Network, Places, neighbourhood
+from tcpchat.core.addresses import LOCAL, OPERATOR, Network, Places, neighbourhood
 from tcpchat.core.limits import Limits
 from tcpchat.core.waits import refuse_for
 from tcpchat.errors import Code
@@ -67,6 +67,8 @@ class Roster:
     def add(self, connection: Connected) -> None:
         """Take note of a connection, and refuse one too many; `admit` is called once its address is known."""
         self._connections.add(connection)
+        if connection.address == OPERATOR:
+            return
         if self._capacity is not None and len(self._connections) - len(self._refused) > self._capacity:
             self._refuse(connection, "The server is full. Please try again later.")
 

@@ -32,6 +32,7 @@ from tcpchat.core.roles import ServerRole
 from tcpchat.core.tails import Tails
 from tcpchat.errors import Code, StartError
 from tcpchat.server import descriptors
+from tcpchat.server.adminsocket import AdminFactory, AdminPort, NoAdminSocket, listen_admin
 from tcpchat.server.certificates import BadCertificate, Source
 from tcpchat.server.commits import UNHEARD, GroupCommit, Log
 from tcpchat.server.connection import Services
@@ -87,9 +88,11 @@ class ChatService(Service):
         live: Live,
         unowned: Path | None,
         warnings: Sequence[str] = (),
+        admin: AdminPort | None = None,
     ) -> None:
         self.factory = factory
         self.ports = ports
+        self.admin = admin
         self.live = live
         self._reactor = reactor
         self._commits = commits
@@ -129,6 +132,8 @@ class ChatService(Service):
         self.live.watch.start()
         if self._unowned is not None:
             self._log.info("this server has no owner: /claim with the code in {path} makes one", path=self._unowned)
+        if self.admin is not None:
+            self._log.info("tcpchat-admin reaches this server by {path}", path=place(self.admin))
         for port in self.ports:
             self._log.info("tcpchat {version} listens on {port}", version=tcpchat.__version__, port=place(port))
 
@@ -138,7 +143,7 @@ class ChatService(Service):
         self._ticker.stop()
         self.live.watch.stop()
         self.factory.services.hub.close()
-        await DeferredList([port.stopListening() or _fired() for port in self.ports])
+        await DeferredList([port.stopListening() or _fired() for port in self._listening])
         for connection in self.factory.connections:
             connection.retire("The server is shutting down.", Code.SHUTTING_DOWN)
         await self._until_empty(deadline - _COMMIT_SECONDS)
@@ -156,6 +161,10 @@ class ChatService(Service):
         """Stop; the deferred fires when everything is on disk and everybody has gone."""
         super().stopService()
         return Deferred.fromCoroutine(self._stop())
+
+    @property
+    def _listening(self) -> list[IListeningPort]:
+        return [*self.ports, *([self.admin] if self.admin is not None else ())]
 
     async def _until_empty(self, deadline: float) -> None:
         while len(self.factory.connections) and self._reactor.seconds() < deadline:
@@ -250,13 +259,54 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
     ports = listen(
         reactor, factory, settings.port, settings.endpoints, lambda source: SecureFactory(factory, add_context(source))
     )
+    admin = _listen_admin(reactor, factory, settings)
     live = Live(chat, factory, CertificateWatch(contexts, reactor), settings.data, certificate)
     where = url.render_as_string()
     warnings = settings.policy.warnings(chat.accounts)
     unowned = owner_code.path if chat.server.owner_code else None
     return ChatService(
-        reactor, factory, ports, commits, pages, proofs, lock, where, unfinished, capacity, live, unowned, warnings
+        reactor,
+        factory,
+        ports,
+        commits,
+        pages,
+        proofs,
+        lock,
+        where,
+        unfinished,
+        capacity,
+        live,
+        unowned,
+        warnings,
+        admin,
     )
+
+
+def _listen_admin(reactor: Any, factory: ChatFactory, settings: Settings) -> AdminPort | None:
+    """Return the admin socket, if there is to be one; raises `StartError`.
+
+    Where there can't be one, and nobody has asked for it, people can talk all the same.
+    """
+    path = settings.admin_socket
+    if path is None:
+        return None
+    try:
+        if path.parent == settings.data:
+            _open_other(settings)
+        return listen_admin(reactor, AdminFactory(factory), path)
+    except NoAdminSocket as error:
+        if settings.configuration.given("admin_socket"):
+            raise
+        Logger().warn("tcpchat-admin can't reach this server: {why}", why=error)
+        return None
+
+
+def _open_other(settings: Settings) -> None:
+    """Open the data directory for the admin socket, where the database doesn't need it."""
+    try:
+        open_directory(settings.data)
+    except StartError as error:
+        raise (error if settings.database is None else NoAdminSocket(str(error))) from None
 
 
 def makeService(options: Options) -> ChatService:

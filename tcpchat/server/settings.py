@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tcpchat.config.configuration import Configuration, ConfigurationError, Mistake, draft_configuration
+from tcpchat.config.surroundings import admin_socket
 from tcpchat.config.table import LIMITS
 from tcpchat.core.addresses import UNIX, Network, Places
 from tcpchat.core.chat import Policy
@@ -34,14 +35,15 @@ T = TypeVar("T")
 class Settings:
     """What the daemon is to do. ``port`` None: none but the endpoints. ``database`` None: the embedded one.
 
-    ``certificate``: what plain ports begin TLS with; ``self_signed``: one that is made in the data directory.
-    ``configuration``: what all this was made of.
+    ``admin_socket`` None: there is to be none. ``certificate``: what plain ports begin TLS with; ``self_signed``: one
+    that is made in the data directory. ``configuration``: what all this was made of.
     """
 
     configuration: Configuration = field(repr=False)
     port: int | None
     endpoints: tuple[str, ...]
     data: Path
+    admin_socket: Path | None
     database: str | None = field(repr=False)  # there may be a password in it
     server_name: str
     trusted: tuple[Network, ...]
@@ -91,6 +93,7 @@ def _settings(configuration: Configuration, mistakes: list[Mistake]) -> Settings
         port=configuration["port"],
         endpoints=configuration["endpoints"],
         data=configuration["data"],
+        admin_socket=admin_socket(configuration["admin_socket"], configuration["data"]),
         database=configuration["database"],
         server_name=configuration["server_name"],
         trusted=configuration["trust"],

@@ -6,9 +6,12 @@ from msgspec import UNSET, UnsetType
 
 from tcpchat.core import acts
 from tcpchat.core.answers import (
+    AccountList,
+    AccountSummary,
     Acts,
     Answer,
     BanList,
+    Bounds,
     Done,
     EmergencyLevel,
     Motd,
@@ -127,6 +130,11 @@ def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
                 f"{_moment(one.since, view)}, in {', '.join(one.rooms) or 'no room'}."
                 for one in sessions
             ] or ["Nobody is here."]
+        case AccountList(accounts, more):
+            rest = ["There are more: name a part of the one you look for."] if more else []
+            return [_account(one, view) for one in accounts] + rest or ["There is no such account."]
+        case Bounds(limits):
+            return [f"{one.name}: {one.value:,} {one.unit}." for one in limits]
         case NameRules(reserved, forbidden):
             kinds = ((reserved, "Reserved"), (forbidden, "Forbidden"))
             return [f"{word}: {', '.join(names) or 'no name'}." for names, word in kinds]
@@ -160,6 +168,12 @@ def _done(asked: object) -> str:
             return f"The account {user} is suspended now."
         case acts.Unsuspend(user):
             return f"The account {user} can be used again."
+        case acts.CreateAccount(name):
+            return f"The account {name} is made."
+        case acts.ResetPassword(user):
+            return f"The account {user} has another password now, and its sessions are ended."
+        case acts.DeleteAccount(user):
+            return f"The account {user} is deleted."
     return ""
 
 
@@ -184,6 +198,13 @@ def _act(line: AuditLine, view: View) -> str:
     where = f" in {line.room}" if line.room else ""
     reason = f": {line.reason}" if line.reason else "."
     return f"{line.id}, {_moment(line.at, view)}, {line.by}: {line.act}{subject}{where}{end}{reason}"
+
+
+def _account(account: AccountSummary, view: View) -> str:
+    state = "" if account.state == "good" else f", {account.state}"
+    end = f" until {_moment(account.until, view)}" if account.until else ""
+    reason = f": {account.reason}" if account.reason else "."
+    return f"{account.name}, {account.role}, made on {view.day(account.created)}{state}{end}{reason}"
 
 
 def _moment(at: int | UnsetType, view: View) -> str:

@@ -90,5 +90,5 @@ def test_what_the_daemon_writes_is_its_owners_alone(tmp_path: Path) -> None:
         person.hear("nina: hello")
         assert stat.S_IMODE(daemon.data.stat().st_mode) == 0o700
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in daemon.data.iterdir()}
-        names = ("owner-code", "tcpchat.db.lock", "tcpchat.db", "tcpchat.db-wal", "tcpchat.db-shm")
+        names = ("admin.sock", "owner-code", "tcpchat.db.lock", "tcpchat.db", "tcpchat.db-wal", "tcpchat.db-shm")
         assert modes == dict.fromkeys(names, 0o600)

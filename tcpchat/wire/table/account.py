@@ -82,7 +82,7 @@ ROWS = (
         GROUP,
         "List your tokens, with which programs log in; make one, or revoke one.",
         op="tokens",
-        data="create? ({label?, expires? in days}) or revoke? (an id)",
+        data="create? ({label?, expires? in days}) or revoke? (an id), user? (for the operator)",
         reply="credentials: [{id, label, created, expires?, used?}], token?",
     ),
     Row(
