@@ -18,6 +18,7 @@ class Code(StrEnum):
     BAD_UTF8 = "bad-utf8"
     BANNED = "banned"
     BUSY = "busy"
+    CLIENT_ID_REUSED = "client-id-reused"
     CREDENTIAL_EXISTS = "credential-exists"
     EMERGENCY = "emergency"
     FORBIDDEN_NAME = "forbidden-name"

@@ -16,7 +16,7 @@ from tcpchat.core.addresses import Network, Places
 from tcpchat.core.audit import AuditRecord
 from tcpchat.core.catalogue import lobby_record
 from tcpchat.core.chat import Chat, Identity
-from tcpchat.core.entries import LOBBY_ID, Entry, PersonId, RoomId, RoomRecord, Seq, redacted
+from tcpchat.core.entries import LOBBY_ID, Entry, PersonId, RoomId, RoomRecord, Sending, Sent, Seq, redacted
 from tcpchat.core.history import trim
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
@@ -33,6 +33,7 @@ from tcpchat.core.requests import (
     DeleteRoom,
     Effect,
     Enact,
+    ForgetSendings,
     Invite,
     Invited,
     IssuedToken,
@@ -50,6 +51,7 @@ from tcpchat.core.requests import (
     Reading,
     ReadKey,
     ReadPage,
+    Recall,
     Redaction,
     Result,
     SaveAccount,
@@ -87,6 +89,7 @@ class MemoryStore:
         self._pages: list[tuple[Reading, Callable[[Supply], None]]] = []
         self.audit: list[AuditRecord] = []
         self.effects: list[Effect] = []
+        self.sent: dict[str, tuple[int, Entry]] = {}
 
     @property
     def idle(self) -> bool:
@@ -192,16 +195,31 @@ class MemoryStore:
 
         return answer
 
+    def _sent_before(self, sending: Sending, change: Append | Recall) -> Sent:
+        digest, entry = self.sent[sending.key]
+        spared = change.draft if isinstance(change, Append) else None
+        room = entry.draft.room
+        return Sent(room, entry.seq, entry.draft.at, digest == sending.digest, room in self._gone, spared)
+
     def _apply(self, change: Change) -> Result:
         if self.failing:
             return ChatError(Code.STORE_FAILED, "The server could not keep this.")
         match change:
+            case Append(sending=Sending() as sending) | Recall(sending) if sending.key in self.sent:
+                return self._sent_before(sending, change)
+            case Recall(_, refusal):
+                return refusal
+            case ForgetSendings(before):
+                self.sent = {key: kept for key, kept in self.sent.items() if kept[1].draft.at >= before}
+                return change
             case Append(draft) if draft.room in self._gone:
                 return ChatError(Code.NO_SUCH_ROOM, "The room was deleted.")
             case Append(draft):
                 log = self.logs.setdefault(draft.room, [])
                 entry = Entry(Seq(len(log) + 1), draft)
                 log.append(entry)
+                if change.sending is not None:
+                    self.sent[change.sending.key] = (change.sending.digest, entry)
                 return entry
             case SaveAccount(account, _, _, before) if before is not None and before != self.accounts.get(account.id):
                 return ChatError(Code.BUSY, "It was changed at the same moment.")

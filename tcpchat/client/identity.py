@@ -26,6 +26,11 @@ class Identity:
         """Return who we are at the start; a token tells the name, if none is given."""
         return cls(name or (_UNKNOWN if token else ""), token=token)
 
+    @property
+    def lasting(self) -> bool:
+        """Whether we are the same person when we come back: a guest is another."""
+        return self.password is not None or self.token is not None
+
     def arriving(self) -> Login | Register:
         """Return how we come for the first time."""
         if self.registration is not None:

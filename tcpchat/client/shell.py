@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from secrets import token_hex
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorTime
@@ -19,7 +21,7 @@ from tcpchat.client.questions import Questions
 from tcpchat.client.rooms import Rooms
 from tcpchat.core import answers, commands
 from tcpchat.core.answers import Allowed, Answer, Away, Completions, Goodbye, Ignored, JoinedRoom, LeftRoom, Named
-from tcpchat.core.commands import Arrive, Command, Enrol, Login, Logout, May, Quit, Register
+from tcpchat.core.commands import Arrive, Command, Enrol, Login, Logout, May, Quit, Register, Speech
 from tcpchat.core.events import Event, Message, Moderated, Notice, PutOut, RoomDeleted, TopicChanged
 from tcpchat.core.names import fold
 from tcpchat.core.text import clean
@@ -54,15 +56,23 @@ _TOKEN_ADVICE = "To log in to it, put a token of it into the environment variabl
 
 
 class Shell:
-    """One run of the client. ``done`` is called at its end with the exit status."""
+    """One run of the client. ``done`` is called at its end with the exit status; ``new_id`` gives what is unique."""
 
     caller: Caller
 
-    def __init__(self, manner: Manner, screen: Screen, clock: IReactorTime, done: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        manner: Manner,
+        screen: Screen,
+        clock: IReactorTime,
+        done: Callable[[int], None],
+        new_id: Callable[[], str] = token_hex,
+    ) -> None:
         self._manner = manner
         self._screen = screen
         self._clock = clock
         self._done = done
+        self._new_id = new_id
         self._identity = Identity.first(manner.name, manner.token)
         self._rooms = Rooms()
         self._display = Display(manner, screen, clock)
@@ -78,6 +88,8 @@ class Shell:
         self._becoming = False
         self._ended_early = False
         self._reason = ""
+        # What was said, and the connection was lost before we knew whether it was sent: we send it again.
+        self._unsure: list[Command] = []
         # A line number of the input, and of the last one that came to a good end or a bad one.
         self._line = 0
         self._settled_line = 0
@@ -240,6 +252,9 @@ class Shell:
         await set_again(connection, self._away, self._ignored)
         await catch_up_all(connection, self._rooms, self._display.view, self._display.show, self.heard)
         self._display.show_focus(self._rooms.current)
+        unsure, self._unsure = self._unsure, []
+        for command in unsure:
+            self._ask(connection, command)
         self._welcome()
 
     def _welcome(self) -> None:
@@ -255,6 +270,7 @@ class Shell:
         if not isinstance(error, ChatError):
             return
         made = self._questions.take_made()
+        self._forget_unsure()
         if not self._manner.interactive:
             self._parted = True
             if "registered" in error.facts:
@@ -376,10 +392,23 @@ class Shell:
         self._ready = self._arrived = False
         self._rooms = Rooms()
         self._away, self._ignored = "", []
+        self._forget_unsure()
+
+    def _forget_unsure(self) -> None:
+        """Tell what we don't send again: by another person it would be said a second time."""
+        unsure, self._unsure = self._unsure, []
+        for command in unsure:
+            self._tell_unsure(command)
+
+    def _tell_unsure(self, command: Command) -> None:
+        if self._manner.interactive and isinstance(command, commands.Say | commands.Tell | commands.Reply):
+            self._display.show([f"It is not known whether this was sent: {command.text}"])
 
     def _ask(self, connection: Connection, command: Command, dialog: Dialog | None = None) -> Deferred[None]:
         """Ask the server; what is asked for a dialog lets what is typed wait until it is answered."""
         line = self._line
+        if isinstance(command, Speech) and command.client_id is None and self._identity.lasting:
+            command = msgspec.structs.replace(command, client_id=self._new_id())
         answered = connection.ask(command)
         if dialog is not None or connection.unanswered >= _UNANSWERED:
             self._screen.pause()
@@ -431,8 +460,10 @@ class Shell:
                 self._screen.resume()
             return
         self._failed = True
-        if self._manner.interactive and isinstance(command, commands.Say | commands.Tell):
-            self._display.show([f"It is not known whether this was sent: {command.text}"])
+        if self._manner.interactive and isinstance(command, Speech) and command.client_id is not None:
+            self._unsure.append(command)
+        else:
+            self._tell_unsure(command)
 
     def _settle(self, line: int) -> None:
         """The input is settled up to this line: when enough of it is, go on reading."""
@@ -455,6 +486,7 @@ class Shell:
     def _finish(self) -> None:
         if not self._finished:
             self._finished = True
+            self._forget_unsure()
             self._display.show([])
             if self._questions.open is not None and not self._manner.interactive:
                 self._screen.complain(f"The input ended before this was answered: {self._questions.open.question}")

@@ -23,7 +23,7 @@ from tcpchat.core.state import Person, Room, Session
 from tcpchat.errors import ChatError, Code
 
 PROTOCOL = 1
-FEATURES = ("history", "direct")
+FEATURES = ("history", "direct", "client-id")
 
 
 def hello(chat: Chat, session: Session, command: Hello, supply: Supply | None) -> Greeting:

@@ -94,6 +94,8 @@ class Chat:
     closing: bool = False
     # Until when what these sessions were proved with is good, in ms since 1970, UTC.
     expiring: dict[Session, int] = field(default_factory=dict)
+    # When what was sent long ago is forgotten next, in ms since 1970, UTC.
+    forgetting: int = 0
     # Rooms in which somebody has come or gone since the last tick.
     stirred: dict[RoomId, Room] = field(default_factory=dict)
 

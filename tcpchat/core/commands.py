@@ -211,37 +211,40 @@ class ListMembers(Command, frozen=True):
     room: str
 
 
-class Say(Command, frozen=True):
-    """Say something in a room one has joined."""
+class Speech(Command, frozen=True, kw_only=True):
+    """Saying something. However often it is sent with the same ``client_id``, it is said once."""
 
     writes: ClassVar[bool] = True
+    client_id: str | None = None
+
+
+class Say(Speech, frozen=True):
+    """Say something in a room one has joined."""
+
     pipelined: ClassVar[bool] = True
     room: str
     text: str
     action: bool = False
 
 
-class SayInLobby(Command, frozen=True):
+class SayInLobby(Speech, frozen=True):
     """Say something in the lobby, entering it first when needed: the short form."""
 
-    writes: ClassVar[bool] = True
     pipelined: ClassVar[bool] = True
     text: str
 
 
-class Tell(Command, frozen=True):
+class Tell(Speech, frozen=True):
     """Say something to one person."""
 
-    writes: ClassVar[bool] = True
     pipelined: ClassVar[bool] = True
     to: str
     text: str
 
 
-class Reply(Command, frozen=True):
+class Reply(Speech, frozen=True):
     """Say something to the person who wrote directly last."""
 
-    writes: ClassVar[bool] = True
     text: str
 
 

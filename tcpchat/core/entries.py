@@ -50,6 +50,28 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     draft: Draft
 
 
+class Sending(msgspec.Struct, frozen=True, gc=False):
+    """Something that is said once, however often it is sent. ``key`` is its author's, ``digest`` tells what it was."""
+
+    key: str
+    digest: int
+
+
+class Sent(msgspec.Struct, frozen=True, gc=False):
+    """What was sent under the same key before: the entry that it came to, which is told to nobody again.
+
+    ``same``: it was the same that is sent now. ``gone``: its room is deleted. ``at`` is in milliseconds since 1970,
+    UTC. ``spared`` is what would have been appended now.
+    """
+
+    room: RoomId
+    seq: Seq
+    at: int
+    same: bool
+    gone: bool
+    spared: Draft | None
+
+
 def redacted(entry: Entry) -> Entry:
     """Return ``entry`` without its text."""
     return Entry(entry.seq, msgspec.structs.replace(entry.draft, kind=Kind.REMOVED, text=""))

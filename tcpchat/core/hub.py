@@ -22,6 +22,7 @@ from tcpchat.core import (
     ranks,
     refusals,
     registration,
+    sendings,
     speech,
     upkeep,
 )
@@ -31,7 +32,7 @@ from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.bans import Ban
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
-from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
+from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord, Sent
 from tcpchat.core.events import QUARTER_MS, QuarterBegun
 from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, Request, Result, Supply
 from tcpchat.core.roles import Membership
@@ -171,16 +172,18 @@ class Hub:
         if session.person is None:
             _check_nameless(session, command)
         chat = self._chat
-        if command.writes and chat.server.emergency is Emergency.READ_ONLY:
-            administration.check_write(chat, session)
-        handler = HANDLERS[type(command)]
-        audience = self._chat.audience
+        # What is committed is answered as that, though nobody may write by now.
+        barred = command.writes and chat.server.emergency is Emergency.READ_ONLY and type(supply) not in (Entry, Sent)
+        handler = _barred if barred else HANDLERS[type(command)]
+        audience = chat.audience
         # No answer overtakes what happened before it. What is said is answered after a flush, unless it is refused;
         # only who came to another room, and is told patiently, may come after that answer.
         if command.pipelined:
             try:
                 return handler(chat, session, command, supply)
             except ChatError as error:
+                if supply is None and (asked := sendings.recall(session, command, error)) is not None:
+                    return asked
                 session.refusal = error if "rule" in error.facts else session.refusal
                 audience.catch_up(session)
                 raise
@@ -188,6 +191,8 @@ class Hub:
         try:
             return handler(chat, session, command, supply)
         except ChatError as error:
+            if supply is None and (asked := sendings.recall(session, command, error)) is not None:
+                return asked
             session.refusal = error if "rule" in error.facts else session.refusal
             raise
         finally:
@@ -238,6 +243,7 @@ class Hub:
         credentials.expire(self._chat)
         exclusion.expire(self._chat)
         administration.count_down(self._chat)
+        sendings.forget_old(self._chat)
         self._tell_time()
 
     def _tell_time(self) -> None:
@@ -260,3 +266,9 @@ def _check_nameless(session: Session, command: Command) -> None:
     elif not command.operable:
         text = "The operator has no name here, and can't do that: it is for those who talk."
         raise ChatError(Code.NOT_ALLOWED, text, rule="operator")
+
+
+def _barred(chat: Chat, session: Session, command: Command, supply: Supply | None) -> Answer | Request:
+    """Do what is asked for while the whole server is read-only, for those who may."""
+    administration.check_write(chat, session)
+    return HANDLERS[type(command)](chat, session, command, supply)

@@ -148,6 +148,13 @@ class Limits:
     token_days: int = limit(
         3_650, "days", "How long a token may last that expires: what is to last longer may last for ever."
     )
+    client_id_days: int = limit(
+        7,
+        "days",
+        "How long a client_id is remembered, so that sending again says nothing twice: a script that was off for a "
+        "weekend can go on. Each is some 100 bytes in the database.",
+        most=3_650,
+    )
     held_days: int = limit(
         90,
         "days",

@@ -26,3 +26,13 @@ def check_repeated(said: Repeats, room: RoomId, text: str, now: int, limits: Lim
         text = f"You have said the same {found[1]} times, so it was not sent again."
         raise refuse_for(left, Code.REPEATED, text)
     found[1] += 1
+
+
+def forget_repetition(said: Repeats, room: RoomId, text: str) -> None:
+    """Take back once what `check_repeated` has noted: nothing was said after all."""
+    key = hash((room, text))
+    found = said.get(key)
+    if found is not None and found[1] > 1:
+        found[1] -= 1
+    else:
+        said.pop(key, None)

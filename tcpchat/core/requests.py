@@ -7,7 +7,7 @@ import msgspec
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind
 from tcpchat.core.audit import AuditRecord
 from tcpchat.core.bans import Ban, BanId
-from tcpchat.core.entries import Draft, Entry, PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import Draft, Entry, PersonId, RoomId, RoomRecord, Sending, Sent, Seq
 from tcpchat.core.proofs import Proof
 from tcpchat.core.roles import Membership
 from tcpchat.errors import ChatError
@@ -18,10 +18,30 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Append(Request, frozen=True):
-    """Commit an entry; supplies its `Entry`. ``opens`` is the room it needs if that isn't stored yet."""
+    """Commit an entry; supplies its `Entry`. ``opens`` is the room it needs if that isn't stored yet.
+
+    With a ``sending`` nothing is appended if something was sent under its key before, which supplies a `Sent`.
+    """
 
     draft: Draft
     opens: RoomRecord | None = None
+    sending: Sending | None = None
+
+
+class Recall(Request, frozen=True):
+    """Find what was sent before, though it would be refused now; supplies a `Sent`, or the ``refusal``.
+
+    It takes its turn among the changes, so that it finds whatever was submitted earlier.
+    """
+
+    sending: Sending
+    refusal: ChatError
+
+
+class ForgetSendings(Request, frozen=True):
+    """Forget what was sent before ``before``, in ms since 1970, UTC; supplies itself, and is done bit by bit."""
+
+    before: int
 
 
 class CreateRoom(Request, frozen=True):
@@ -273,19 +293,19 @@ class Deleted(msgspec.Struct, frozen=True, gc=False):
     label: str
 
 
-Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted | Enact
+Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted | Enact | ForgetSendings
 """What a commit can have changed."""
 
-Result = Committed | ChatError
+Result = Committed | Sent | ChatError
 """What one change of a batch came to."""
 
 Known = Proven | Invited | Protected | IssuedToken | KeyRead | CredentialList
 """What a `Secretive` request comes to."""
 
-Supply = Committed | Page | AuditPage | Known | ChatError
+Supply = Committed | Sent | Page | AuditPage | Known | ChatError
 """What a performed request gives back to the hub."""
 
-Change = Append | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse | Enact
+Change = Append | Recall | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse | Enact | ForgetSendings
 """The requests that go through the one FIFO of commits."""
 
 Reading = ReadPage | ReadAudit

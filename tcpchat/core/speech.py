@@ -7,13 +7,26 @@ from collections.abc import Mapping
 from tcpchat.core.answers import Accepted, TopicText
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Reply, Say, SayInLobby, Tell, Topic
-from tcpchat.core.entries import LOBBY_ID, NOBODY, Draft, Entry, Kind, PersonId, RoomId, RoomRecord, Seq
+from tcpchat.core.entries import (
+    LOBBY_ID,
+    NOBODY,
+    Draft,
+    Entry,
+    Kind,
+    PersonId,
+    RoomId,
+    RoomRecord,
+    Sending,
+    Sent,
+    Seq,
+)
 from tcpchat.core.history import event_of, message
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
 from tcpchat.core.permissions import check_enter, check_read, check_speak
 from tcpchat.core.repeats import check_repeated
 from tcpchat.core.requests import Append, Supply
+from tcpchat.core.sendings import accepted_before, label_of, sending
 from tcpchat.core.state import Direct, Person, Room, Session, direct_id, direct_label
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
@@ -25,20 +38,24 @@ _MESSAGE, _ACTION, _TOPIC, _DEED = Kind.MESSAGE, Kind.ACTION, Kind.TOPIC, Kind.D
 def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Accepted | Append:
     """Append to a room one has joined; accepted once committed."""
     if supply is not None:
-        return _accepted(chat, supply)
+        return _accepted(chat, session, supply)
     person = session.person or chat.person(session)
+    once = None if command.client_id is None else sending(person.id, command)
     room = chat.joined_room(session, command.room)
+    text = check_text(command.text, chat.limits)
     if room.guarded:
         check_speak(chat, session, person, room)
-    return Append(_draft(chat, session, room.id, person, command.text, _ACTION if command.action else _MESSAGE))
+    draft = _draft(chat, session, room.id, person, text, _ACTION if command.action else _MESSAGE)
+    return Append(draft, None, once)
 
 
 def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supply | None) -> Accepted | Append:
     """Append to the lobby, entering it first when needed."""
     if supply is not None:
-        return _accepted(chat, supply)
+        return _accepted(chat, session, supply)
     person = chat.person(session)
-    draft = _draft(chat, session, LOBBY_ID, person, command.text, _MESSAGE)
+    once = None if command.client_id is None else sending(person.id, command)
+    text = check_text(command.text, chat.limits)
     lobby = chat.rooms.log(LOBBY_ID)
     assert isinstance(lobby, Room)
     if lobby.id not in session.rooms:
@@ -47,43 +64,34 @@ def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supp
         chat.audience.flush_soon()
     if lobby.guarded:
         check_speak(chat, session, person, lobby)
-    return Append(draft)
+    return Append(_draft(chat, session, LOBBY_ID, person, text, _MESSAGE), None, once)
 
 
 def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> Accepted | Append:
     """Append to the conversation with one person; it begins with the first word."""
     if supply is not None:
-        return _accepted(chat, supply)
+        return _accepted(chat, session, supply)
     person = chat.person(session)
-    other = chat.users.get(command.to)
-    if other is None:
-        shown = command.to[:64]
-        raise ChatError(Code.NO_SUCH_USER, f"There is nobody called {shown} here.", user=shown)
-    if other is person:
-        raise ChatError(Code.NOT_ALLOWED, "You can't send a direct message to yourself.")
-    room = direct_id(person.id, other.id)
-    draft = _draft(chat, session, room, person, command.text, _MESSAGE)
-    direct = person.directs.get(other.id)
-    if direct is None or direct.other(person) is not other:  # who comes back is another object, and the same person
-        direct = _open_direct(chat, room, person, other)
-    return Append(draft, None if direct.stored else direct.record)
+    once = None if command.client_id is None else sending(person.id, command)
+    return _tell(chat, session, command.to, command.text, once)
 
 
 def reply(chat: Chat, session: Session, command: Reply, supply: Supply | None) -> Accepted | Append:
     """Append to the conversation with the person who wrote last, whatever they are called now."""
     if supply is not None:
-        return _accepted(chat, supply)
+        return _accepted(chat, session, supply)
+    once = None if command.client_id is None else sending(chat.person(session).id, command)
     other = chat.users.by_id(session.last_teller)
     if other is None:
         gone = "who wrote to you last is not here any more" if session.last_teller else "nobody has written to you yet"
         raise ChatError(Code.NO_SUCH_USER, f"There is nobody to answer: {gone}.", user="")
-    return tell(chat, session, Tell(other.name, command.text), None)
+    return _tell(chat, session, other.name, command.text, once)
 
 
 def topic(chat: Chat, session: Session, command: Topic, supply: Supply | None) -> Accepted | Append | TopicText:
     """Append what the room is for, which is so once committed; or tell it."""
     if supply is not None:
-        return _accepted(chat, supply)
+        return _accepted(chat, session, supply)
     if command.text is None:
         room = chat.room(session, command.room)
         check_read(chat, session, room)
@@ -143,19 +151,37 @@ def check_text(text: str, limits: Limits) -> str:
 
 
 def _draft(chat: Chat, session: Session, room: RoomId, person: Person, text: str, kind: Kind) -> Draft:
-    text, now = check_text(text, chat.limits), chat.now()
+    """Return what is to be appended: ``text`` is clean. Raises ``repeated``."""
+    now = chat.now()
     if not session.channel.trusted:
         check_repeated(person.repeats, room, text, now, chat.limits)
     return Draft(room, now, person.id, person.name, person.color, kind, text)
 
 
-def _accepted(chat: Chat, supply: Supply) -> Accepted:
+def _tell(chat: Chat, session: Session, to: str, text: str, once: Sending | None) -> Append:
+    """Return what is appended to the conversation with ``to``; raises ``no-such-user`` or ``not-allowed``."""
+    person = chat.person(session)
+    other = chat.users.get(to)
+    if other is None:
+        shown = to[:64]
+        raise ChatError(Code.NO_SUCH_USER, f"There is nobody called {shown} here.", user=shown)
+    if other is person:
+        raise ChatError(Code.NOT_ALLOWED, "You can't send a direct message to yourself.")
+    room = direct_id(person.id, other.id)
+    draft = _draft(chat, session, room, person, check_text(text, chat.limits), _MESSAGE)
+    direct = person.directs.get(other.id)
+    if direct is None or direct.other(person) is not other:  # who comes back is another object, and the same person
+        direct = _open_direct(chat, room, person, other)
+    return Append(draft, None if direct.stored else direct.record, once)
+
+
+def _accepted(chat: Chat, session: Session, supply: Supply) -> Accepted:
     if isinstance(supply, ChatError):
         raise supply
+    if isinstance(supply, Sent):
+        return accepted_before(chat, session, supply)
     assert isinstance(supply, Entry)
-    log = chat.rooms.log(supply.draft.room)
-    label = log.label if log else chat.gone.get(supply.draft.room) or direct_label(supply.draft.room)
-    return Accepted(label, supply.seq, supply.draft.at)
+    return Accepted(label_of(chat, supply.draft.room), supply.seq, supply.draft.at)
 
 
 def _open_direct(chat: Chat, room: RoomId, person: Person, other: Person) -> Direct:

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from tcpchat.core.entries import RoomId
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Change, Deleted, Result, Supply
+from tcpchat.core.requests import Change, Deleted, ForgetSendings, Result, Supply
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.log import Outcome
 
@@ -24,7 +24,7 @@ _BATCH_CHANGES = 1_000
 # The shortest time from one batch to the next under load. The first goes at once; the ones after it grow a little,
 # so that a commit, an encoding and a send() to each reader are shared by more messages.
 _BATCH_SECONDS = 0.003
-# What is removed of a deleted room between two batches: about 10 ms.
+# What is removed of a deleted room, or of old ids, between two batches: about 10 ms.
 _PURGE_ENTRIES = 2_000
 
 
@@ -39,6 +39,9 @@ class Log(Protocol):
 
     def purge(self, room: RoomId, limit: int) -> bool:
         """Remove a part of a deleted room; True when nothing is left."""
+
+    def forget(self, before: int, limit: int) -> bool:
+        """Remove a part of what was sent under an id before ``before``; True when nothing is left."""
 
     def close(self) -> None:
         """Let go of the database."""
@@ -136,7 +139,7 @@ class GroupCommit:
         self._scheduled = False
         self._due = 0.0
         self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
-        self._purging: list[RoomId] = []
+        self._purging: list[RoomId | ForgetSendings] = []
         self._stopped: Deferred[None] = Deferred()
 
     def start(self, unfinished: Sequence[RoomId] = ()) -> None:
@@ -241,6 +244,7 @@ class GroupCommit:
             outcome = self._commit(batch.changes)
             settled = [*outcome.late, *outcome.supplies]
             self._purging += [change.room for change in settled if isinstance(change, Deleted)]
+            self._purging += [change for change in settled if isinstance(change, ForgetSendings)]
             self._reactor.callFromThread(self._finished, batch, outcome)
         self._store.close()
         self._reactor.callFromThread(self._stopped.callback, None)
@@ -264,14 +268,20 @@ class GroupCommit:
         return outcome
 
     def _purge(self) -> None:
-        room = self._purging[0]
+        old = self._purging[0]
         try:
-            gone = self._store.purge(room, _PURGE_ENTRIES)
+            if isinstance(old, ForgetSendings):
+                gone = self._store.forget(old.before, _PURGE_ENTRIES)
+            else:
+                gone = self._store.purge(old, _PURGE_ENTRIES)
         except Exception as error:
-            self._log.error("the entries of a deleted room stay until the next start: {reason}", reason=_plain(error))
+            what = "old client ids stay for an hour more"
+            if not isinstance(old, ForgetSendings):
+                what = "the entries of a deleted room stay until the next start"
+            self._log.error("{what}: {reason}", what=what, reason=_plain(error))
             gone = True
         if gone:
-            self._purging.remove(room)
+            self._purging.remove(old)
 
 
 def _failure(error: Exception) -> ChatError:

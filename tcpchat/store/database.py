@@ -27,7 +27,7 @@ from sqlalchemy.pool import NullPool
 from tcpchat.errors import StartError
 from tcpchat.store.schema import metadata
 
-REVISION = "0003"
+REVISION = "0004"
 """The schema this program is written for; a test compares it with the migrations."""
 
 # Alembic's own table, as it would make it.

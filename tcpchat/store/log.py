@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -14,14 +14,25 @@ import msgspec
 from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
-from tcpchat.core.entries import Entry, Kind, RoomId, RoomRecord, Seq
-from tcpchat.core.requests import Append, Change, Committed, CreateRoom, Deleted, DeleteRoom, Result
+from tcpchat.core.entries import Entry, Kind, RoomId, RoomRecord, Sent, Seq
+from tcpchat.core.requests import (
+    Append,
+    Change,
+    Committed,
+    CreateRoom,
+    Deleted,
+    DeleteRoom,
+    ForgetSendings,
+    Recall,
+    Result,
+)
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.changes import Removed, RowChange, apply, refused, result
 from tcpchat.store.database import HeldElsewhere, hold, release
 from tcpchat.store.driver import DriverStatement, driver_cursor
 from tcpchat.store.order import forget_room
 from tcpchat.store.schema import batches, entries, rooms
+from tcpchat.store.sendings import Sendings, Sifted, forget, sendings_of
 
 # Until several daemons share a log there is one node.
 NODE = 1
@@ -61,6 +72,8 @@ class LogWriter:
         self._connection: Connection | None = None
         self._number = 0
         self._unresolved: Sequence[Change] = ()
+        # What of the last batch only repeated something.
+        self._sifted: Sifted | None = None
         self._advance = DriverStatement(
             update(rooms)
             .where(rooms.c.id == bindparam("room"), rooms.c.deleted.is_(None))
@@ -77,6 +90,7 @@ class LogWriter:
             engine,
         )
         self._heads = cache(self._compile_heads)
+        self._sendings = Sendings(engine)
 
     def commit(self, changes: Sequence[Change]) -> Outcome:
         """Commit ``changes`` in their order, in one transaction where a database allows it. Never raises.
@@ -105,21 +119,20 @@ class LogWriter:
 
         Raises DBAPIError.
         """
-        try:
-            with self._connect().begin() as transaction:
-                connection = transaction.connection
-                oldest = select(entries.c.seq).where(entries.c.room == room).order_by(entries.c.seq).limit(limit)
-                numbers = connection.execute(oldest).scalars().all()
-                if numbers:
-                    old = (entries.c.room == room) & (entries.c.seq <= numbers[-1])
-                    connection.execute(delete(entries).where(old))
-                else:
-                    connection.execute(delete(rooms).where(rooms.c.id == room, rooms.c.deleted.is_not(None)))
-        except DBAPIError:
-            # SQLAlchemy would open it anew by itself, without holding the database.
-            self._discard_connection()
-            raise
+        with self._purging() as connection:
+            oldest = select(entries.c.seq).where(entries.c.room == room).order_by(entries.c.seq).limit(limit)
+            numbers = connection.execute(oldest).scalars().all()
+            if numbers:
+                old = (entries.c.room == room) & (entries.c.seq <= numbers[-1])
+                connection.execute(delete(entries).where(old))
+            else:
+                connection.execute(delete(rooms).where(rooms.c.id == room, rooms.c.deleted.is_not(None)))
         return not numbers
+
+    def forget(self, before: int, limit: int) -> bool:
+        """Remove some ``limit`` of what was sent before ``before``; True when that was all. Raises DBAPIError."""
+        with self._purging() as connection:
+            return forget(connection, before, limit)
 
     def close(self) -> None:
         """Give the database and the connection back."""
@@ -128,6 +141,16 @@ class LogWriter:
                 release(self._connection)
             self._connection.close()
             self._connection = None
+
+    @contextmanager
+    def _purging(self) -> Iterator[Connection]:
+        try:
+            with self._connect().begin() as transaction:
+                yield transaction.connection
+        except DBAPIError:
+            # SQLAlchemy would open it anew by itself, without holding the database.
+            self._discard_connection()
+            raise
 
     def _commit_run(self, changes: Sequence[Change], supplies: list[Result], late: list[Committed]) -> None:
         """Commit one transaction's worth; a batch with bad data is halved until the bad change stands alone."""
@@ -153,7 +176,7 @@ class LogWriter:
                 if settled and self._unresolved is changes:  # committed, and the answer was lost
                     self._unresolved = ()
                     return settled
-                late += [change for change in settled if not isinstance(change, ChatError)]
+                late += [change for change in settled if not isinstance(change, ChatError | Sent)]
                 self._number += 1
                 self._unresolved = changes
                 results = self._write(connection, changes)
@@ -187,15 +210,23 @@ class LogWriter:
         record = json.loads(row.heads)
         removed: list[Removed] = record.pop(_REMOVED, [])
         heads = {RoomId(int(room)): int(head) for room, head in record.items()}
-        counts, *_ = _needs(self._unresolved)
-        return _results(self._unresolved, counts, heads, removed)
+        new = self._unresolved if self._sifted is None else self._sifted.new
+        counts, *_ = _needs(new)
+        results = _results(new, counts, heads, removed)
+        return results if self._sifted is None else self._sifted.merge(results)
 
     def _write(self, connection: Connection, changes: Sequence[Change]) -> list[Result]:
         """Write one batch and commit it; return what each change gave."""
         with connection.begin():
             if isinstance(changes[0], DeleteRoom):
                 self._delete(connection, changes[0])
-            counts, wanted, topics, concerning = _needs(changes)
+            self._sifted = None
+            counts, wanted, topics, concerning, sending = _needs(changes)
+            if sending:
+                with driver_cursor(connection) as cursor:
+                    self._sifted = self._sendings.sift(cursor, changes, sendings_of(changes))
+                changes = self._sifted.new
+                counts, wanted, topics, concerning, _ = _needs(changes)
             if wanted:
                 self._create(connection, wanted)
             # Before the numbers are taken: nothing of them is shared with the log, and they may be refused.
@@ -206,11 +237,13 @@ class LogWriter:
                 rows = [_row(result) for result in results if type(result) is Entry]
                 if rows:
                     self._insert.run(cursor, rows)
+                if sending:
+                    self._sendings.keep(cursor, changes, results)
                 record = json.dumps({**heads, _REMOVED: removed} if removed else heads)
                 self._mark.run(cursor, [(NODE, self._number, record)])
             for room, topic in topics.items():  # their rows are ours since the numbers were taken
                 connection.execute(update(rooms).where(rooms.c.id == room).values(topic=topic))
-        return results
+        return results if self._sifted is None else self._sifted.merge(results)
 
     def _create(self, connection: Connection, wanted: dict[RoomId, RoomRecord]) -> None:
         """Insert the rooms that aren't there."""
@@ -291,11 +324,13 @@ def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
 
 def _needs(
     changes: Sequence[Change],
-) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord], dict[RoomId, str], list[RowChange]]:
-    """Return how many entries go to each room, the rooms that must be there, the topics and the accounts that change.
+) -> tuple[Counter[RoomId], dict[RoomId, RoomRecord], dict[RoomId, str], list[RowChange], bool]:
+    """Return how many entries go to each room, the rooms that must be there, the topics and the accounts that change,
+    and whether anything is sent under an id.
 
     Several changes may bring the same room; the last of several topics is it.
     """
+    sending = False
     appended: list[RoomId] = []
     wanted: dict[RoomId, RoomRecord] = {}
     topics: dict[RoomId, str] = {}
@@ -307,11 +342,15 @@ def _needs(
                 topics[change.draft.room] = change.draft.text
             if change.opens is not None:
                 wanted[change.opens.id] = change.opens
+            if change.sending is not None:
+                sending = True
+        elif type(change) is Recall:
+            sending = True
         elif type(change) is CreateRoom:
             wanted[change.record.id] = change.record
         elif isinstance(change, RowChange):
             concerning.append(change)
-    return Counter(appended), wanted, topics, concerning
+    return Counter(appended), wanted, topics, concerning, sending
 
 
 def _results(
@@ -335,6 +374,8 @@ def _results(
             results.append(Deleted(change.room, change.label))
         elif isinstance(change, RowChange):
             results.append(result(change, removals))
+        elif type(change) is ForgetSendings:
+            results.append(change)
     return results
 
 
@@ -358,6 +399,8 @@ def _refused(change: Change, error: Exception) -> ChatError:
 
 def _failed(change: Change, error: Exception) -> ChatError:
     end = "so nothing has changed" if isinstance(change, RowChange) else "so nobody has seen it"
+    if isinstance(change, Recall) or (isinstance(change, Append) and change.sending is not None):
+        end = "and can't tell whether it was sent before"
     failure = ChatError(Code.STORE_FAILED, f"The server could not keep this just now, {end}. Please try again.")
     failure.__cause__ = error
     return failure

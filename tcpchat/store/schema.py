@@ -58,6 +58,21 @@ entries = Table(
     sqlite_with_rowid=False,
 )
 
+# What was sent under a client's id, for some days, so that sending it again says nothing twice. The key is the author's
+# id and the client's. Beside the log, which has to do without an index that only some entries need.
+sendings = Table(
+    "sendings",
+    metadata,
+    Column("key", exact(96), primary_key=True),
+    Column("room", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    # What was asked for, as 63 bits of a hash.
+    Column("digest", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Index("sendings_at", "at"),
+    sqlite_with_rowid=False,
+)
+
 # The last batch that each node has committed, with the heads it reached and the credentials it removed: what a writer
 # asks for when its connection was lost and it doesn't know whether the commit was done.
 batches = Table(

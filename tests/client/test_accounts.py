@@ -222,3 +222,74 @@ def test_a_name_that_is_not_the_token_s_is_refused(house: House) -> None:
         pipe = Guest(house.clock, name, interactive=False, token="tcpchat_token")
         pipe.connect(house)
         assert (pipe.statuses, pipe.screen.complaints) == ([], [])
+
+
+def lose_an_answer(house: House, guest: Guest, *, arrived: bool) -> None:
+    """Let the connection break after something was sent, before or after the server has it."""
+    if arrived:
+        assert guest.server is not None
+        guest.server.receive(guest.wire.sent)
+        house.settle()
+    guest.lose()
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+def test_an_account_sends_again_what_it_is_unsure_of_and_says_it_once(
+    house: House, bob: Script, *, arrived: bool
+) -> None:
+    enrol(house)
+    guest = Guest(house.clock)
+    guest.connect(house)
+    guest.type(SECRET)
+    guest.connect(house)
+    bob.take()
+    guest.type("one", "/msg bob two", "/me waves")
+    lose_an_answer(house, guest, arrived=arrived)
+    assert not [line for line in guest.take() if "not known" in line]
+    guest.connect(house)
+    assert sorted(bob.heard()) == ["* tina waves in lobby", "tina in lobby: one", "tina to bob: two"]
+    lines = guest.take()
+    assert [sum(line.startswith(said) for line in lines) for said in ("tina: one", "* tina waves")] == [1, 1]
+    guest.type("three")
+    guest.pump(house)
+    assert bob.heard() == ["tina in lobby: three"]
+
+
+def test_what_an_account_was_unsure_of_is_told_when_it_can_t_be_sent_again(house: House, bob: Script) -> None:
+    enrol(house)
+    guest = Guest(house.clock)
+    guest.connect(house)
+    guest.type(SECRET)
+    guest.connect(house)
+    guest.type("one")
+    lose_an_answer(house, guest, arrived=False)
+    house.store.credentials.clear()
+    guest.take()
+    guest.connect(house)
+    assert "It is not known whether this was sent: one" in guest.take()
+    guest.type("visitor")
+    guest.connect(house)
+    assert bob.heard() == []
+
+
+def test_who_goes_without_a_connection_is_told_what_is_unknown(house: House) -> None:
+    enrol(house)
+    guest = Guest(house.clock)
+    guest.connect(house)
+    guest.type(SECRET)
+    guest.connect(house)
+    guest.type("one")
+    lose_an_answer(house, guest, arrived=True)
+    guest.take()
+    guest.type("/quit")
+    assert guest.take() == ["It is not known whether this was sent: one"]
+
+
+def test_a_guest_sends_nothing_again(house: House, bob: Script) -> None:
+    guest = arrive(house)
+    bob.take()
+    guest.type("one")
+    lose_an_answer(house, guest, arrived=True)
+    assert "It is not known whether this was sent: one" in guest.take()
+    guest.connect(house)
+    assert bob.heard() == ["visitor in lobby: one"]

@@ -64,7 +64,7 @@ def test_the_documented_example_logs_in_with_a_key(daemon: Daemon, tmp_path: Pat
     (tmp_path / "id_ed25519").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
     public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
     enrol(daemon, "Nina").request("keys", add={"key": public})
-    (example,) = re.findall(r"```python\n(.*?)```", PROTOCOL.read_text(), re.DOTALL)
+    (example,) = re.findall(r"```python\n(import base64.*?)```", PROTOCOL.read_text(), re.DOTALL)
     run = subprocess.run(
         [sys.executable, "-c", example.replace('("localhost", 3000)', f'("127.0.0.1", {daemon.port})')],
         cwd=tmp_path,

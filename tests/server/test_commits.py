@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from twisted.internet.task import Clock
 
-from tcpchat.core.entries import Draft, Entry, Kind, PersonId, RoomId, Seq
+from tcpchat.core.entries import Draft, Entry, Kind, PersonId, RoomId, Sent, Seq
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Append, Change, Committed, Deleted, DeleteRoom, Result, Supply
+from tcpchat.core.requests import Append, Change, Committed, Deleted, DeleteRoom, ForgetSendings, Result, Supply
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.commits import GroupCommit
 from tcpchat.store.log import Outcome
@@ -45,6 +45,7 @@ class SlowLog:
         self.error: Exception | None = None
         self.late: list[Committed] = []
         self.purges: list[tuple[RoomId, int]] = []
+        self.forgotten: list[tuple[int, int]] = []
         self.closed = False
         self._heads: dict[RoomId, int] = {}
 
@@ -61,6 +62,8 @@ class SlowLog:
                 results.append(Entry(Seq(seq), change.draft))
             elif isinstance(change, DeleteRoom):
                 results.append(Deleted(change.room, change.label))
+            elif isinstance(change, ForgetSendings):
+                results.append(change)
         late, self.late = self.late, []
         return Outcome(results, late)
 
@@ -71,6 +74,11 @@ class SlowLog:
         self.purges.append((room, limit))
         self.begun.release()
         return len(self.purges) == 3
+
+    def forget(self, before: int, limit: int) -> bool:
+        self.forgotten.append((before, limit))
+        self.begun.release()
+        return len(self.forgotten) == 2
 
     def close(self) -> None:
         self.closed = True
@@ -114,7 +122,7 @@ class Desk:
         )
 
     def _told(self, results: Sequence[Result]) -> None:
-        self.told.append([result for result in results if not isinstance(result, ChatError)])
+        self.told.append([result for result in results if not isinstance(result, ChatError | Sent)])
         self.on_commit()
 
     def say(self, text: str) -> list[Supply]:
@@ -239,6 +247,22 @@ def test_a_deleted_room_is_removed_in_parts_between_batches(desk: Desk) -> None:
     desk.clock.advance(1)
     desk.commit()
     assert len(desk.log.purges) == 3
+
+
+def test_old_ids_are_forgotten_between_batches(desk: Desk) -> None:
+    author = Author()
+    desk.commits.submit(ForgetSendings(5), author)
+    desk.clock.advance(1)
+    desk.commit()
+    assert author.results == [ForgetSendings(5)]
+    for _ in range(3):  # the batch, and two parts
+        assert desk.log.begun.acquire(timeout=PATIENCE)
+    assert [before for before, _ in desk.log.forgotten] == [5, 5]
+    desk.say("after")
+    desk.clock.advance(1)
+    assert desk.log.begun.acquire(timeout=PATIENCE)
+    desk.commit()
+    assert len(desk.log.forgotten) == 2
 
 
 def test_a_deletion_that_comes_to_light_late_is_purged_too(desk: Desk) -> None:
