@@ -62,9 +62,10 @@ from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.adminsocket import AdminFactory
 from tcpchat.server.commits import UNHEARD, Waiter
-from tcpchat.server.connection import Services
 from tcpchat.server.factory import ChatFactory
+from tcpchat.server.laggards import Laggards
 from tcpchat.server.publisher import Publisher
+from tcpchat.server.services import Services
 from tcpchat.server.tls import Security
 from tests.transport import LocalTransport, MemoryTransport
 
@@ -180,6 +181,11 @@ class MemoryStore:
         ]
         return AuditPage(meant[: request.limit], len(meant) > request.limit)
 
+    def asked(self) -> list[tuple[Reading, Callable[[Supply], None]]]:
+        """Return the pages asked for, to be answered by the test."""
+        pages, self._pages = self._pages, []
+        return pages
+
     def take_pages(self) -> Callable[[], None]:
         """Read the pages asked for now, and return what answers them later."""
         pages, self._pages = self._pages, []
@@ -269,7 +275,10 @@ class MemoryStore:
 
 
 class House:
-    """A running daemon in memory. With ``turn_writes`` a fan-out to more readers takes several turns."""
+    """A running daemon in memory. With ``turn_writes`` a fan-out to more readers takes several turns.
+
+    A ``publisher_type`` of its own may have faults that a test is to find.
+    """
 
     def __init__(
         self,
@@ -281,13 +290,14 @@ class House:
         security: Security = Security(),
         capacity: int | None = None,
         proxies: Places = Places(),
+        publisher_type: type[Publisher] = Publisher,
     ) -> None:
         # What the meter of work shows.
         self.work = 0.0
         self.clock = Clock()
         self.store = MemoryStore()
         limits = limits or Limits()
-        publisher = Publisher(self.clock, turn_writes=turn_writes)
+        publisher = publisher_type(self.clock, turn_writes=turn_writes)
         ids = itertools.count(1 << 40, 1 << 20)
         chat = Chat(
             Identity("tcpchat", "0.0.1", "Be kind."),
@@ -308,7 +318,8 @@ class House:
         self.store.now = self._now
         self.store.when_delivered = publisher.when_flushed
         store = self.store
-        services = Services(self.hub, store, store, store, publisher, self.clock, limits)
+        self.laggards = Laggards(publisher, self.hub, store, self.clock, limits)
+        services = Services(self.hub, store, store, store, publisher, self.laggards, self.clock, limits)
         self.factory = ChatFactory(services, trusted, capacity, security, proxies, lambda: self.work)
 
     def _now(self) -> int:

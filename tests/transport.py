@@ -20,6 +20,8 @@ class MemoryTransport:
     def __init__(self, protocol: Any, host: str = "192.0.2.1") -> None:
         self.protocol = protocol
         self.host = host
+        # As a transport's own: so much waits before its producer is told to pause.
+        self.buffer_bytes = BUFFER_BYTES
         self.reading = True
         self.peer_reads = True
         self.write_closed = False
@@ -55,9 +57,14 @@ class MemoryTransport:
     def start_reading(self) -> None:
         """Let the peer read everything that waits."""
         self.peer_reads = True
-        self._sent += self._waiting
-        self._waiting.clear()
-        if self._paused and self._producer is not None:
+        self.read_some(len(self._waiting) or 1)
+
+    def read_some(self, size: int) -> None:
+        """Let the peer read about ``size`` bytes of what waits, whole lines."""
+        size = self._waiting.find(b"\n", size - 1) + 1 or len(self._waiting)
+        self._sent += self._waiting[:size]
+        del self._waiting[:size]
+        if not self._waiting and self._paused and self._producer is not None:
             self._paused = False
             self._producer.resumeProducing()
 
@@ -83,9 +90,12 @@ class MemoryTransport:
             self._sent += data
             return
         self._waiting += data
-        if len(self._waiting) > BUFFER_BYTES and self._producer is not None:  # at every write, as Twisted does
+        if len(self._waiting) > self.buffer_bytes and self._producer is not None:  # at every write, as Twisted does
             self._paused = True
             self._producer.pauseProducing()
+
+    def unsent(self) -> int:
+        return len(self._waiting)
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         assert streaming

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tcpchat.core.entries import PersonId, RoomId
-from tcpchat.core.events import Event
+from tcpchat.core.events import Event, Message
 from tcpchat.core.state import Session
 from tcpchat.errors import Code
 
@@ -16,6 +16,9 @@ EVERYBODY = RoomId(0)
 
 class Audience(Protocol):
     """The readers of each room.
+
+    Who reads too slowly is told of the logs later, from the logs themselves (`tcpchat.core.backlog`), and not at all of
+    who came and went; what is sent to it alone comes at once.
 
     What is published in a room is pending for a moment, in order, and then told to all its readers at once. Who
     enters reads none of it, who leaves reads it first, and who asks for something reads it before the answer.
@@ -31,7 +34,7 @@ class Audience(Protocol):
         """From now on ``session`` no longer reads the room, and none of what is pending."""
 
     def close(self, room: RoomId) -> None:
-        """After the events published so far, nobody reads the room."""
+        """After the events published so far, nobody reads the room, or the conversation."""
 
     def refocus(self, session: Session) -> None:
         """The session's current room has changed, and with it how some wires show its rooms."""
@@ -46,6 +49,9 @@ class Audience(Protocol):
 
         ``patient``: it is told with what else happens in the room, or after `hurry`.
         """
+
+    def hand(self, room: RoomId, session: Session, event: Message) -> None:
+        """Tell one session, at once, of a new entry of a conversation, after what was published patiently for it."""
 
     def send(self, session: Session, event: Event) -> None:
         """Tell one session, at once, but after what was published patiently for it."""

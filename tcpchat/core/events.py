@@ -128,6 +128,34 @@ class Crowd(Event, frozen=True):
     people: int
 
 
+class Members(Event, frozen=True):
+    """Who is in the room by now, for who has read too slowly to be told who came and went: the first of ``people``.
+
+    That is so after the entry with the number ``head``.
+    """
+
+    op: ClassVar[str] = "members"
+    room: str
+    members: list[User]
+    people: int
+    head: int
+
+
+class Gap(Event, frozen=True):
+    """The entries ``first`` to ``last`` can't be read any more."""
+
+    op: ClassVar[str] = "gap"
+    room: str
+    first: int
+    last: int
+
+
+class RoomsChanged(Event, frozen=True):
+    """Rooms were created or deleted while one read too slowly to be told which."""
+
+    op: ClassVar[str] = "rooms-changed"
+
+
 class Renamed(Event, frozen=True):
     """Somebody in the room, called ``name`` so far, has another name: the same person all the same."""
 

@@ -48,21 +48,22 @@ def event_of(entry: Entry, label: str) -> Message | TopicChanged | Moderated:
 def messages(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Message]:
     """Return entries of ``log`` as ``reader`` sees them, without those of people whom it doesn't want to read."""
     other = log.other(reader.person).name if isinstance(log, Direct) and reader.person else None
-    if chat.removed:  # a page may have been read before
+    return [_kept(entry, log.label, other) for entry in shown(chat, entries, log, reader)]
+
+
+def shown(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Entry]:
+    """Return those of ``entries`` that ``reader`` wants to read, without what was removed since they were read."""
+    if chat.removed:
         entries = [redacted(entry) if (log.id, entry.seq) in chat.removed else entry for entry in entries]
-    return [
-        _kept(entry, log.label, other)
-        for entry in entries
-        if entry.draft.author not in reader.ignores or entry.draft.kind is Kind.DEED
-    ]
+    return [entry for entry in entries if entry.draft.author not in reader.ignores or entry.draft.kind is Kind.DEED]
 
 
 def _kept(entry: Entry, label: str, other: str | None) -> Message:
     """Return ``entry`` as it stands in a page."""
-    shown = message(entry, label, other)
+    kept = message(entry, label, other)
     if entry.draft.kind is not Kind.DEED:
-        return shown
-    return msgspec.structs.replace(shown, text="", deed=_deed(entry.draft.text))
+        return kept
+    return msgspec.structs.replace(kept, text="", deed=_deed(entry.draft.text))
 
 
 def _deed(text: str) -> Deed:

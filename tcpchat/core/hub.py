@@ -9,6 +9,7 @@ from tcpchat.core import (
     acts,
     administration,
     announcements,
+    backlog,
     catalogue,
     commands,
     credentials,
@@ -33,8 +34,8 @@ from tcpchat.core.bans import Ban
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord, Sent
-from tcpchat.core.events import QUARTER_MS, QuarterBegun
-from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, Request, Result, Supply
+from tcpchat.core.events import QUARTER_MS, Members, QuarterBegun
+from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, ReadPage, Request, Result, Supply
 from tcpchat.core.roles import Membership
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.server_state import Emergency
@@ -197,6 +198,19 @@ class Hub:
             raise
         finally:
             audience.flush_soon()
+
+    def read_on(
+        self, session: Session, room: RoomId, after: int, supply: Supply | None = None
+    ) -> backlog.Chunk | ReadPage | None:
+        """Return what a session that fell behind is told next of a log, after the entry ``after``; None at the head.
+
+        The result of a request comes back as ``supply``.
+        """
+        return backlog.read_on(self._chat, session, room, after, supply)
+
+    def members(self, session: Session, room: RoomId) -> Members | None:
+        """Return who is in a room, for a session that was not told who came and went; None if it isn't there."""
+        return backlog.members(self._chat, session, room)
 
     def _conclude(self, session: Session, command: Command, supply: Supply | None) -> Answer:
         """Answer what a session that is being ended had begun, if there is nothing left to do but to tell."""

@@ -197,10 +197,19 @@ class Limits:
     )
     pipelined_requests: int = limit(1_000, "requests", "Requests of one connection that wait for their answers.")
     unread_bytes: int = limit(
-        1 * MIB,
+        256 * KIB,
         "bytes",
-        "Output that a peer has not read, beyond the kernel's buffers and the transport's 64 KiB.",
+        "What is in no log and waits for a peer that doesn't read: what the server tells it alone, and what TLS and "
+        "telnet answer by themselves.",
         least=64 * KIB,
+    )
+    stuck_seconds: float = limit(
+        600.0,
+        "seconds",
+        "Time in which a peer takes nothing at all of what waits for it, before it is closed. It may read as slowly as "
+        "it likes.",
+        least=1,
+        most=_DAY_SECONDS,
     )
 
     tls_messages: int = limit(

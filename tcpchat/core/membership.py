@@ -41,6 +41,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     announcements.announce(chat, "logout", user=person.name)
     for direct in chat.rooms.forget_directs(person, chat.limits.ended_directs):
         chat.tails.forget(direct)
+        chat.audience.close(direct)
 
 
 def dismiss(chat: Chat, session: Session, text: str, code: Code) -> None:

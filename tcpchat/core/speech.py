@@ -215,4 +215,4 @@ def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
                     continue
                 if entry.draft.author != person.id:
                     session.last_teller = entry.draft.author
-                chat.audience.send(session, message(entry, direct.label, other))
+                chat.audience.hand(direct.id, session, message(entry, direct.label, other))

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import msgspec
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from tcpchat.core.answers import Answer, Done, Goodbye
-from tcpchat.core.commands import Command, Hello, Quit
-from tcpchat.core.entries import Entry
+from tcpchat.core.commands import Command, Hello, Leave, Quit
+from tcpchat.core.entries import Entry, RoomId
 from tcpchat.core.events import Notice
-from tcpchat.core.hub import Hub
-from tcpchat.core.limits import Limits
+from tcpchat.core.names import HERE
 from tcpchat.core.requests import Append, AuditPage, Change, Page, Reading, Secretive, Supply
 from tcpchat.core.requests import Request as HubRequest
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.commits import Waiter
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import REGISTRATIONS, Pace, too_much
-from tcpchat.server.publisher import Publisher
+from tcpchat.server.services import Services
 from tcpchat.wire.codec import Codec, Encoder, Request
 
 # The answer to what was accepted and has no id.
 _UNHEARD = Done()
+# About what it takes to say that a line is too long.
+_REFUSAL_BYTES = 256
 # What an empty line asks for. It takes its turn, so that empty lines are no cheaper than others.
 _NOTHING = Request(Done())
 
@@ -52,7 +51,8 @@ class Peer(Protocol):
 class _Slot(msgspec.Struct, gc=False):
     """The place of one request in the order of answers, and the `Waiter` for what the hub needs to answer it.
 
-    Every slot is answered in the end, and then nobody keeps it: the collector has nothing to find here.
+    ``entry`` is what the answer tells of, if that is still to be read. Every slot is answered in the end, and then
+    nobody keeps it: the collector has nothing to find here.
     """
 
     connection: Connection
@@ -60,6 +60,7 @@ class _Slot(msgspec.Struct, gc=False):
     pipelined: bool
     size: int = 0
     answer: Answer | ChatError | None = None
+    entry: tuple[RoomId, int] | None = None
 
     def done(self, supply: Supply) -> None:
         """Take what the hub needed."""
@@ -69,42 +70,10 @@ class _Slot(msgspec.Struct, gc=False):
         if type(supply) is Entry and self.request.id is None:
             self.answer = _UNHEARD
             connection.settled(self)
+        elif connection.behind:
+            connection.take_behind(self, supply)
         else:
             connection.step(self, self.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
-
-
-class Commits(Protocol):
-    """What commits changes; `tcpchat.server.commits.GroupCommit` is the real one."""
-
-    def submit(self, change: Change, waiter: Waiter) -> None:
-        """Commit ``change`` with others; ``waiter`` is told what it gave."""
-
-
-class Proofs(Protocol):
-    """What checks proofs and makes secrets; `tcpchat.server.prover.Prover` is the real one."""
-
-    def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
-        """Do what is asked for a peer at ``address``, and give the result to ``done``."""
-
-
-class Pages(Protocol):
-    """What reads pages of the log; `tcpchat.server.pages.PageReaders` is the real one."""
-
-    def fetch(self, request: Reading, done: Callable[[Supply], None]) -> None:
-        """Read a page, and give it to ``done``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What every connection uses."""
-
-    hub: Hub
-    commits: Commits
-    pages: Pages
-    proofs: Proofs
-    publisher: Publisher
-    clock: IReactorTime
-    limits: Limits
 
 
 class Connection:
@@ -112,6 +81,10 @@ class Connection:
 
     What is said is pipelined. Every other command waits until the earlier ones are committed, delivered and
     answered; while one waits or is under way the connection is ``blocked``, and the transport keeps its lines.
+
+    A peer that doesn't read falls behind (`tcpchat.server.laggards`). Then an answer waits until the entry that it
+    tells of is read, and any other command than leaving waits, with what was under way, until the peer has caught up:
+    what is asked and answered always belongs to what was read.
     """
 
     _log = Logger()
@@ -136,6 +109,9 @@ class Connection:
         self.uncommitted = 0
         self._held: list[bytes] | None = None
         self._ended = self._over = self._hurried = False
+        # Whether the peer has fallen behind; and what is to be done once it has caught up.
+        self.behind = False
+        self._postponed: tuple[_Slot, Supply] | None = None
         services.publisher.attach(self.session, self)
 
     @property
@@ -174,6 +150,7 @@ class Connection:
     def refuse(self, error: ChatError) -> None:
         """Answer what isn't a line at all, in the order of the answers."""
         self._start(Request(error))
+        self._outbox.count(_REFUSAL_BYTES)  # that is taken from who doesn't read, too
 
     def end(self) -> None:
         """No more lines will come: when all is answered, log out and close."""
@@ -191,11 +168,54 @@ class Connection:
             self._pause.cancel()
             self._pause = None
             self._barrier = False
+        self._services.laggards.abandon(self.session)
+        self._catch_up()
         self._unblock()
 
+    def filled(self) -> None:
+        """The peer doesn't read."""
+        if not self._over:
+            self._services.laggards.note(self.session, self)
+
     def drained(self) -> None:
-        """The peer has read its answers."""
+        """The peer has read what was written."""
+        if self.behind:
+            self._services.laggards.serve(self.session)
         self._unblock()
+
+    @property
+    def writable(self) -> bool:
+        """Whether the peer takes more just now."""
+        return self._held is None and not self._outbox.clogged
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes the peer has yet to take."""
+        return self._outbox.unsent
+
+    def fell_behind(self) -> None:
+        """What happens is read from the logs from here on."""
+        self.behind = True
+
+    def read_on(self) -> None:
+        """The peer has read on in the logs: the answers to what is read may go."""
+        self._answer()
+        if self._waiting is not None:
+            self._unblock()
+
+    def caught_up(self) -> None:
+        """The peer is told what happens again: what has waited may be done."""
+        self._catch_up()
+        self._unblock()
+
+    def take_behind(self, slot: _Slot, supply: Supply) -> None:
+        """Take what the hub needed while the peer is behind: who has said something is answered, all else waits."""
+        if slot.pipelined:
+            if type(supply) is Entry:
+                slot.entry = supply.draft.room, supply.seq
+            self.step(slot, slot.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
+        else:
+            self._postponed = slot, supply
 
     def notify(self, text: str, code: Code | None = None) -> bytes:
         """Return a word from the server, as this wire says it."""
@@ -213,9 +233,14 @@ class Connection:
         else:
             self._held.append(data)
 
+    def address(self, data: bytes) -> None:
+        """Send what is for this peer alone and in no log: only so much of it may wait for a peer that doesn't read."""
+        self.deliver(data)
+        self._outbox.count(len(data))
+
     def answer(self, data: bytes) -> None:
         """Send what the codec has to say at once, such as telnet's answers: they belong to no line."""
-        self.deliver(data)
+        self.address(data)
 
     def later(self, seconds: float, say: Callable[[], None]) -> None:
         """Let the codec say something after so many seconds, if the connection lasts."""
@@ -244,6 +269,8 @@ class Connection:
             held, self._held = self._held, None
             if held:
                 self._outbox.write(b"".join(held))
+        if self.behind:
+            self._services.laggards.serve(self.session)
         if self._waiting is not None:
             self._unblock()
 
@@ -252,7 +279,7 @@ class Connection:
         request = self._waiting
         if request is None or self._barrier:
             return
-        if (self._slots or self._outbox.clogged) and self._must_wait(request):
+        if (self._slots or self.behind or self._outbox.clogged) and self._must_wait(request):
             return
         if self._pace is not None:
             if not self._paid and (delay := self._pay(self._pace, request)) is not None:
@@ -286,6 +313,8 @@ class Connection:
     def _must_wait(self, request: Request) -> bool:
         if self._outbox.clogged and not isinstance(request.asks, Quit):
             return True  # who doesn't read its answers gets no more of them
+        if self.behind and not _leaves(request):
+            return True
         if not self._slots:
             return False
         if isinstance(request.asks, Command) and not request.asks.pipelined:
@@ -379,7 +408,7 @@ class Connection:
         """Send all the answers whose turn has come."""
         slots = self._slots
         replies: list[bytes] = []
-        while slots and (answer := slots[0].answer) is not None:
+        while slots and (answer := slots[0].answer) is not None and not (self.behind and self._is_ahead(slots[0])):
             request = slots.popleft().request
             if answer is not _UNHEARD and (reply := self.codec.reply(request, answer)):
                 replies.append(reply)
@@ -390,6 +419,21 @@ class Connection:
         if replies:
             self.deliver(b"".join(replies))
 
+    def _is_ahead(self, slot: _Slot) -> bool:
+        """Return whether an answer tells of an entry that the peer has yet to read."""
+        return slot.entry is not None and not self._services.laggards.has_read(self.session, *slot.entry)
+
+    def _catch_up(self) -> None:
+        """Do what has waited for the peer to read on."""
+        if not self.behind:
+            return
+        self.behind = False
+        postponed, self._postponed = self._postponed, None
+        if postponed is not None:
+            slot, supply = postponed
+            self.step(slot, slot.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
+        self._answer()
+
     def _forget_later(self) -> None:
         if self._later is not None and self._later.active():
             self._later.cancel()
@@ -398,6 +442,7 @@ class Connection:
     def _farewell(self, last: bytes) -> None:
         self._ended = self._over = True
         self._forget_later()
+        self._services.laggards.abandon(self.session)
         self._services.publisher.detach(self.session)
         held, self._held = self._held, None
         self._peer.finish(b"".join([*(held or ()), last]))
@@ -406,3 +451,12 @@ class Connection:
         self._advance()
         if not self.blocked and not self._over:
             self._peer.proceed()
+
+
+def _leaves(request: Request) -> bool:
+    """Return whether a request asks for less to read: who can't keep up with a room must be able to leave it.
+
+    The room must be named: the current one may be another than the peer has read.
+    """
+    asks = request.asks
+    return isinstance(asks, Quit) or (isinstance(asks, Leave) and asks.room != HERE)

@@ -13,9 +13,9 @@ from tcpchat.core.addresses import Network, Places, address_of
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.users import Users
 from tcpchat.server.admission import Admission
-from tcpchat.server.connection import Services
 from tcpchat.server.protocol import ChatProtocol
 from tcpchat.server.roster import Roster
+from tcpchat.server.services import Services
 from tcpchat.server.tls import Security, TlsContext
 
 

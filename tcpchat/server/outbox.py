@@ -13,13 +13,12 @@ from tcpchat.core.limits import Limits
 
 @implementer(IPushProducer)
 class Outbox:
-    """The writing side of a connection. ``overrun`` is called once when a peer is too far behind.
+    """The writing side of a connection.
 
-    ``clogged`` is whether the peer doesn't read what it is sent; ``drained`` is called when it has caught up.
-    ``finished`` is whether the last word has been said.
-
-    The transport says when its own buffer is full; what is written after that is counted against
-    ``unread_bytes`` until it says that it has drained.
+    The transport says when its own buffer is full, and when that has drained: ``clogged`` is what holds between the
+    two, when the peer doesn't read what it is sent. ``filled`` is called when it begins, ``drained`` when it ends.
+    What is counted meanwhile may be ``unread_bytes``; when it is more ``overrun`` is called, once. ``finished`` is
+    whether the last word has been said.
     """
 
     def __init__(
@@ -28,12 +27,14 @@ class Outbox:
         clock: IReactorTime,
         limits: Limits,
         *,
+        filled: Callable[[], None],
         overrun: Callable[[], None],
         drained: Callable[[], None],
     ) -> None:
         self._transport = transport
         self._clock = clock
         self._limits = limits
+        self._filled = filled
         self._overrun = overrun
         self._drained = drained
         self.clogged = False
@@ -49,15 +50,17 @@ class Outbox:
 
     def write(self, data: bytes) -> None:
         """Send ``data``, unless the last word has been said."""
-        if self.finished:
-            return
-        clogged = self.clogged
-        self._transport.write(data)
-        if clogged:
-            self.count(len(data))
+        if not self.finished:
+            self._transport.write(data)
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes the peer has yet to take, as far as the transport can tell; at least 1 while ``clogged``."""
+        unsent: Callable[[], int] | None = getattr(self._transport, "unsent", None)
+        return max(int(self.clogged), unsent() if unsent is not None else 0)
 
     def count(self, size: int) -> None:
-        """Count ``size`` bytes that were sent, if they are unread."""
+        """Count ``size`` bytes that were written besides what is in the logs, if they are unread."""
         if self.clogged:
             self._unread += size
             if self._unread > self._limits.unread_bytes and not self._overrun_told:
@@ -95,15 +98,18 @@ class Outbox:
         """The connection is gone."""
         self.finished = True
         self.clogged = False
-        self._overrun = self._drained = _nobody  # whom they belong to is freed at once, not when cycles are looked for
+        self._filled = self._overrun = self._drained = (
+            _nobody  # whom they belong to is freed at once, not when cycles are looked for
+        )
         if self._abort is not None and self._abort.active():
             self._abort.cancel()
 
     def pauseProducing(self) -> None:
         """The peer reads more slowly than we write. The transport says so again at every write until it drains."""
-        if not self.clogged:
-            self.clogged = not self.finished
+        if not self.clogged and not self.finished:
+            self.clogged = True
             self._unread = 0
+            self._filled()
 
     def resumeProducing(self) -> None:
         """The peer has caught up."""

@@ -12,11 +12,12 @@ from zope.interface import implementer
 from tcpchat.core.channel import Channel
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.admission import Admission
-from tcpchat.server.connection import Connection, Services
+from tcpchat.server.connection import Connection
 from tcpchat.server.entrance import Entrance
 from tcpchat.server.lines import LineSplitter
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
+from tcpchat.server.services import Services
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import TlsLayer
 from tcpchat.wire.codec import Codec, Request
@@ -83,7 +84,9 @@ class ChatProtocol(LineSplitter):
             self.transport.setTcpKeepAlive(True)
         clock = self._services.clock
         self._began = clock.seconds()
-        self._outbox = Outbox(self.transport, clock, self._limits, overrun=self._too_slow, drained=self._drained)
+        self._outbox = Outbox(
+            self.transport, clock, self._limits, filled=self._filled, overrun=self._too_slow, drained=self._drained
+        )
         self._deadline: IDelayedCall = clock.callLater(self._limits.login_seconds, self._too_late)
         self._roster.add(self)
         self._entrance.open()
@@ -279,6 +282,10 @@ class ChatProtocol(LineSplitter):
         if self._connection is None:  # it hasn't said yet what it speaks
             return text.encode() + b"\r\n"
         return self._connection.notify(text, code)
+
+    def _filled(self) -> None:
+        if self._connection is not None:
+            self._connection.filled()
 
     def _drained(self) -> None:
         if self._input_ended and self._logged_in and self._deadline.active():

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from itertools import islice
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.entries import PersonId, RoomId
-from tcpchat.core.events import Event, Notice
+from tcpchat.core.events import Event, Message, Notice, RoomCreated, RoomDeleted
 from tcpchat.core.state import Session
 from tcpchat.errors import Code
-from tcpchat.wire.codec import Encoder
+from tcpchat.server.desk import Cursor, Desk, Reader
 
 _log = Logger()
 
@@ -23,134 +21,23 @@ _log = Logger()
 _TURN_WRITES = 1_000
 
 
-# A reader that has some of the events already may get so many others encoded for itself, so that who came and went is
-# summed up as for all. More of them are joined from pieces, which all such readers share.
-_SUMMED_EVENTS = 20
+@dataclass(slots=True, eq=False)
+class Lag:
+    """What is kept of a reader that fell behind: its cursors, and nothing of what is said meanwhile.
 
-
-class Reader(Protocol):
-    """A connection, as the publisher sees it."""
-
-    def encoder(self, *, current: bool) -> Encoder:
-        """Return how this reader's wire encodes a room's events."""
-
-    def deliver(self, data: bytes) -> None:
-        """Send encoded events."""
-
-    def dismiss(self, text: str, code: Code) -> None:
-        """Tell the peer why, and close."""
-
-
-class _Chunk:
-    """Pending events as one kind of reader gets them: joined for nearly all, in pieces for the few that differ."""
-
-    def __init__(self, encoder: Encoder, events: Sequence[Event], authors: Sequence[PersonId]) -> None:
-        self._encoder = encoder
-        self._events = events
-        self._authors = authors
-        self._pieces: list[bytes] = []
-
-    @cached_property
-    def whole(self) -> bytes:
-        """All of them."""
-        return self._encoder.encode(self._events)
-
-    def part(self, start: int, session: Session) -> bytes:
-        """Return what ``session`` gets, from the event at ``start``, without what is from people it ignores."""
-        authors = self._authors
-        if session.ignores.keys().isdisjoint(authors):
-            if not start:
-                return self.whole
-            if len(authors) - start <= _SUMMED_EVENTS:
-                return self._encoder.encode(self._events[start:])
-        if not self._pieces:
-            self._pieces = [self._encoder.encode((event,)) for event in self._events]
-        pieces = zip(self._pieces[start:], authors[start:], strict=True)
-        return b"".join([piece for piece, author in pieces if author not in session.ignores])
-
-
-class _Desk:
-    """One room's pending events, and its readers by the encoder they share.
-
-    ``authors`` says whom each event is from. ``ahead`` are the readers that have some of the events already, or
-    came after them: how many. ``owed`` is what a fan-out that takes several turns has not handed over yet.
+    ``directs`` are those conversations in which something was said since. ``rooms_changed``: rooms were created or
+    deleted; ``bereft``: a conversation has ended before it was read.
     """
 
-    __slots__ = ("ahead", "authors", "events", "owed", "readers")
+    rooms: dict[RoomId, Cursor] = field(default_factory=dict)
+    directs: dict[RoomId, Cursor] = field(default_factory=dict)
+    rooms_changed: bool = False
+    bereft: bool = False
 
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.authors: list[PersonId] = []
-        self.readers: dict[Encoder, dict[Session, Reader]] = {}
-        self.ahead: dict[Session, int] = {}
-        self.owed: dict[Session, tuple[Reader, bytes]] = {}
-
-    def add(self, encoder: Encoder, session: Session, reader: Reader) -> None:
-        """Let ``session`` read from the next event on."""
-        self.readers.setdefault(encoder, {})[session] = reader
-        if self.events:
-            self.ahead[session] = len(self.events)
-
-    def remove(self, session: Session) -> bool:
-        """Let ``session`` read what is owed and pending, and no more; return whether it was reading at all."""
-        for encoder, readers in self.readers.items():
-            if session in readers:
-                self.catch_up(session)
-                self.ahead.pop(session, None)
-                del readers[session]
-                if not readers:
-                    del self.readers[encoder]
-                return True
-        return False
-
-    def drop(self, session: Session) -> None:
-        """Let ``session`` read nothing more, not even what is owed and pending."""
-        self.owed.pop(session, None)
-        self.ahead[session] = len(self.events)
-        self.remove(session)
-
-    def catch_up(self, session: Session) -> None:
-        """Let ``session`` read what is owed and pending now, before the others."""
-        if session in self.owed:
-            _deliver(*self.owed.pop(session))
-        start = self.ahead.get(session, 0)
-        if start == len(self.events):
-            return
-        for encoder, readers in self.readers.items():
-            if session in readers:
-                self.ahead[session] = len(self.events)
-                # Only what is new: in a storm much is pending, and many ask again and again.
-                if data := _Chunk(encoder, self.events[start:], self.authors[start:]).part(0, session):
-                    _deliver(readers[session], data)
-                return
-
-    def fan_out(self, ignoring: set[Session], budget: int) -> int:
-        """Let everybody read what is pending, ``budget`` of them now; return what is left of it.
-
-        ``ignoring`` are those who don't want to read everybody.
-        """
-        events, authors, ahead = self.events, self.authors, self.ahead
-        self.events, self.authors, self.ahead = [], [], {}
-        for encoder, readers in self.readers.items():
-            chunk = _Chunk(encoder, events, authors)
-            special = ahead.keys() | (readers.keys() & ignoring)
-            for session, reader in readers.items():
-                data = chunk.part(ahead.get(session, 0), session) if session in special else chunk.whole
-                if not data:
-                    continue
-                if budget > 0:
-                    _deliver(reader, data)
-                    budget -= 1
-                else:
-                    self.owed[session] = reader, data
-        return budget
-
-    def pay(self, budget: int) -> int:
-        """Let ``budget`` readers read what they are owed; return what is left of it."""
-        for session in list(islice(self.owed, budget)):
-            _deliver(*self.owed.pop(session))
-            budget -= 1
-        return budget
+    def has_read(self, room: RoomId, seq: int) -> bool:
+        """Return whether the reader has the entry, or will never get it."""
+        cursor = self.rooms.get(room) or self.directs.get(room)
+        return cursor is None or cursor.seq >= seq
 
 
 class Publisher:
@@ -165,12 +52,14 @@ class Publisher:
         self._clock = clock
         self._turn_writes = turn_writes
         self._sessions: dict[Session, Reader] = {}
-        self._desks: dict[RoomId, _Desk] = {}
+        self._desks: dict[RoomId, Desk] = {}
         # Those with something pending: to be flushed, or patient.
-        self._waiting: dict[RoomId, _Desk] = {}
-        self._patient: dict[RoomId, _Desk] = {}
-        self._owing: dict[RoomId, _Desk] = {}
+        self._waiting: dict[RoomId, Desk] = {}
+        self._patient: dict[RoomId, Desk] = {}
+        self._owing: dict[RoomId, Desk] = {}
         self._ignoring: set[Session] = set()
+        # Who has fallen behind: these are at no desk.
+        self._lags: dict[Session, Lag] = {}
         # Who waits for the end of the fan-out that is under way, and of the one that is to follow it.
         self._flushed: list[Callable[[], None]] = []
         self._following: list[Callable[[], None]] = []
@@ -182,6 +71,7 @@ class Publisher:
 
     def detach(self, session: Session) -> None:
         """Forget a session that has left all its rooms."""
+        self.abandon(session)
         self._sessions.pop(session, None)
         self._ignoring.discard(session)
 
@@ -196,14 +86,21 @@ class Publisher:
 
     def enter(self, room: RoomId, session: Session) -> None:
         """Let the session read the room from the next event on."""
-        desk = self._desks.setdefault(room, _Desk())
+        desk = self._desks.setdefault(room, Desk())
+        lag = self._lags.get(session)
+        if lag is not None:
+            desk.behind[session] = cursor = Cursor(session.rooms[room].head if room != EVERYBODY else 0)
+            if room != EVERYBODY:
+                lag.rooms[room] = cursor
+            return
         reader = self._sessions[session]
         desk.add(reader.encoder(current=_is_current(session, room)), session, reader)
 
     def leave(self, room: RoomId, session: Session) -> None:
-        """Let the session read what was published so far, and no more."""
+        """Let the session read what was published so far, and no more; if it has fallen behind, nothing more."""
         desk = self._desks.get(room)
         if desk is not None:
+            self._forget_cursor(room, session)
             desk.remove(session)
             self._tidy(room, desk)
 
@@ -211,12 +108,16 @@ class Publisher:
         """Let the session read the room no more, and nothing of what is pending."""
         desk = self._desks.get(room)
         if desk is not None:
+            self._forget_cursor(room, session)
             desk.drop(session)
             self._tidy(room, desk)
 
     def close(self, room: RoomId) -> None:
         """Let everybody read what was published so far, and no more."""
         desk = self._desks.pop(room, None)
+        for lag in self._lags.values():
+            lag.rooms.pop(room, None)
+            lag.bereft = lag.directs.pop(room, None) is not None or lag.bereft
         if desk is not None:
             desk.pay(len(desk.owed))
             if self._forget(room):
@@ -232,7 +133,7 @@ class Publisher:
     def resort(self, session: Session) -> None:
         """Sort the session's readers anew, after its encoders have changed: it reads up to here with the old ones."""
         reader = self._sessions.get(session)
-        if reader is None:
+        if reader is None or session in self._lags:
             return
         self.catch_up(session)
         for room in (EVERYBODY, *session.rooms):
@@ -254,6 +155,10 @@ class Publisher:
         desk = self._desks.get(room)
         if desk is None:
             return
+        if desk.behind:
+            desk.stir(events)
+            if room == EVERYBODY:
+                self._spread(desk, events)
         desk.events += events
         desk.authors += authors
         if not patient:
@@ -262,13 +167,23 @@ class Publisher:
         elif room not in self._waiting:
             self._patient[room] = desk
 
+    def hand(self, room: RoomId, session: Session, event: Message) -> None:
+        """Let the session read an entry of a conversation, after who came and went: one of them may have written it."""
+        lag = self._lags.get(session)
+        if lag is not None:
+            lag.directs.setdefault(room, Cursor(event.seq - 1))
+            return
+        _catch_up(session, self._patient)
+        reader = self._sessions[session]
+        reader.deliver(reader.encoder(current=False).encode((event,)))
+
     def send(self, session: Session, event: Event) -> None:
-        """Send one event to one session, after who came and went: one of them may have written it."""
+        """Send one event to one session, after who came and went: one of them may have caused it."""
         _catch_up(session, self._patient)
         reader = self._sessions[session]
         data = reader.encoder(current=False).encode((event,))
         if data:
-            reader.deliver(data)
+            reader.address(data)
 
     def tell(self, session: Session, text: str) -> None:
         """Send one session a word from the server."""
@@ -284,6 +199,39 @@ class Publisher:
         """Let one session read what is pending for it."""
         for desks in (self._owing, self._waiting, self._patient):
             _catch_up(session, desks)
+
+    def set_aside(self, session: Session) -> Lag:
+        """Take a session that doesn't read off all its rooms, and keep its cursors.
+
+        Not to be called while anybody is being told anything: a room's head must be published.
+        """
+        lag = self._lags[session] = Lag()
+        for room in session.rooms.values():
+            desk = self._desks.get(room.id)
+            if desk is not None and (cursor := desk.set_aside(session, room.head)) is not None:
+                lag.rooms[room.id] = cursor
+        everybody = self._desks.get(EVERYBODY)
+        if everybody is not None:
+            everybody.catch_up(session)
+            everybody.set_aside(session, 0)
+        return lag
+
+    def take_back(self, session: Session) -> None:
+        """Let a session read its rooms from the next event on, having read everything before it."""
+        lag, reader = self._lags.pop(session), self._sessions[session]
+        for room in (*lag.rooms, EVERYBODY):
+            desk = self._desks.get(room)
+            if desk is not None and desk.behind.pop(session, None) is not None:
+                desk.add(reader.encoder(current=_is_current(session, room)), session, reader)
+
+    def abandon(self, session: Session) -> None:
+        """Forget where a session stands that has fallen behind, and is going: it reads nothing more."""
+        lag = self._lags.pop(session, None)
+        if lag is not None:
+            for room in (*lag.rooms, EVERYBODY):
+                if (desk := self._desks.get(room)) is not None:
+                    desk.behind.pop(session, None)
+                    self._tidy(room, desk)
 
     def hurry(self) -> None:
         """Let what is patient be flushed with the rest."""
@@ -314,11 +262,29 @@ class Publisher:
             self._following = []
             self._schedule()
 
-    def _tidy(self, room: RoomId, desk: _Desk) -> None:
+    def _tidy(self, room: RoomId, desk: Desk) -> None:
         """Clear a desk away that nobody reads at."""
-        if not desk.readers:
+        if desk.deserted:
             del self._desks[room]
             self._forget(room)
+
+    def _forget_cursor(self, room: RoomId, session: Session) -> None:
+        """Let who has fallen behind read no more of a room."""
+        lag = self._lags.get(session)
+        if lag is not None:
+            lag.rooms.pop(room, None)
+
+    def _spread(self, everybody: Desk, events: Sequence[Event]) -> None:
+        """Tell those who have fallen behind what nobody else would."""
+        for session in list(everybody.behind):
+            for event in events:
+                match event:
+                    case RoomDeleted(label) if any(room.label == label for room in session.rooms.values()):
+                        self.send(session, event)
+                    case RoomCreated() | RoomDeleted():
+                        self._lags[session].rooms_changed = True
+                    case Notice():
+                        self.send(session, event)
 
     def _forget(self, room: RoomId) -> bool:
         """Take the room off those with something pending; return whether it was one."""
@@ -353,21 +319,13 @@ class Publisher:
                 _log.failure("who waited for a delivery could not be told")
 
 
-def _catch_up(session: Session, desks: Mapping[RoomId, _Desk]) -> None:
+def _catch_up(session: Session, desks: Mapping[RoomId, Desk]) -> None:
     """Let one session read what is pending for it at ``desks``."""
     # A session has a hundred rooms at most; in a storm thousands may have something pending.
     followed = [*session.rooms, EVERYBODY] if len(session.rooms) < len(desks) else list(desks)
     for room in followed:
         if room in desks and (room in session.rooms or room == EVERYBODY):
             desks[room].catch_up(session)
-
-
-def _deliver(reader: Reader, data: bytes) -> None:
-    """Hand ``data`` over; a fault in one reader must not keep the others from reading."""
-    try:
-        reader.deliver(data)
-    except Exception:
-        _log.failure("a reader could not be written to")
 
 
 def _is_current(session: Session, room: RoomId) -> bool:

@@ -35,10 +35,10 @@ from tcpchat.server import descriptors
 from tcpchat.server.adminsocket import AdminFactory, AdminPort, NoAdminSocket, listen_admin
 from tcpchat.server.certificates import BadCertificate, Source
 from tcpchat.server.commits import UNHEARD, GroupCommit, Log
-from tcpchat.server.connection import Services
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen, place
 from tcpchat.server.factory import ChatFactory, SecureFactory
+from tcpchat.server.laggards import Laggards
 from tcpchat.server.live import Live, certificate_source
 from tcpchat.server.logs import begin_log
 from tcpchat.server.options import Options
@@ -48,6 +48,7 @@ from tcpchat.server.prover import Prover
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.reader import StoredAccounts
 from tcpchat.server.reload import Reloader, reload_on_signal
+from tcpchat.server.services import Services
 from tcpchat.server.settings import Settings, read_settings
 from tcpchat.server.ticker import Ticker
 from tcpchat.server.tls import Security, TlsContext
@@ -241,7 +242,8 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
     submit = partial(commits.submit, waiter=UNHEARD)
     iterations = settings.scram_iterations
     proofs = Prover(StoredAccounts(engine), reactor, limits, submit, _now, scram_iterations=iterations)
-    services = Services(hub, commits, pages, proofs, publisher, reactor, limits)
+    laggards = Laggards(publisher, hub, pages, reactor, limits)
+    services = Services(hub, commits, pages, proofs, publisher, laggards, reactor, limits)
     contexts: list[TlsContext] = []
 
     def add_context(source: Source) -> TlsContext:

@@ -190,6 +190,11 @@ class TlsLayer(Protocol):
         """Forget the producer."""
         self.transport.unregisterProducer()
 
+    def unsent(self) -> int:
+        """Return how many bytes the peer has yet to take, with what TLS puts around them."""
+        unsent: Callable[[], int] | None = getattr(self.transport, "unsent", None)
+        return unsent() if unsent is not None else 0
+
     def pauseProducing(self) -> None:
         """Read nothing more for now; what has been read is still handed over."""
         self.transport.pauseProducing()

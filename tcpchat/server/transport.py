@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+import termios
+from contextlib import suppress
+from fcntl import ioctl
 from typing import Any
 
 from twisted.internet import tcp, unix
@@ -37,6 +41,13 @@ class _DirectWrites:
             sent = 0
         if sent < len(data):
             super().write(data[sent:] if sent else data)  # type: ignore[misc]
+
+    def unsent(self: Any) -> int:
+        """Return how many bytes the peer has yet to take: those kept here, and those that the kernel keeps."""
+        kept = 0
+        with suppress(OSError):  # it is closed, or this kernel doesn't tell
+            (kept,) = struct.unpack("i", ioctl(self.socket.fileno(), termios.TIOCOUTQ, bytes(4)))
+        return int(len(self.dataBuffer) - self.offset + self._tempDataLen + kept)
 
 
 class DirectServer(_DirectWrites, tcp.Server):

@@ -56,9 +56,11 @@ from tcpchat.core.events import (
     AwayChanged,
     Crowd,
     Event,
+    Gap,
     Invited,
     MemberJoined,
     MemberLeft,
+    Members,
     Message,
     Moderated,
     Notice,
@@ -200,6 +202,11 @@ def _phrase(event: Event, view: View, *, current: bool) -> str:
         case Crowd(room, joined, left, people):
             moves = [f"{_count(joined, 'person', 'people')} joined" if joined else "", f"{left} left" if left else ""]
             return f"In {room} {' and '.join(filter(None, moves))}; {people} are there."
+        case Members(room, users, people):
+            return f"Now in {room}: {_listed(users, people)}."
+        case Gap(room, first, last):
+            missing = f"{first} is" if first == last else f"{first} to {last} are"
+            return f"Of what was said in {room}, {missing} missing: it can't be read any more."
         case Renamed(room, old, user):
             return f"{old} is called {user.name} now{_where(room, current=current)}."
         case AwayChanged(_, user, text) if current:  # elsewhere too, but once is enough

@@ -196,25 +196,6 @@ def test_a_last_line_that_may_be_cut_off_does_not_count(secured: Secured) -> Non
     stream.close()
 
 
-def test_a_slow_reader_is_closed_under_tls_too(secured: Secured) -> None:
-    talker = secured.json("tina")
-    talker.request("join", room="lobby")
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    sock.connect(("127.0.0.1", secured.daemon.port))
-    slow = JsonClient(SocketStream(secured.context().wrap_socket(sock, server_hostname="127.0.0.1")), "stan")
-    slow.request("join", room="lobby")
-    for _ in range(600):
-        talker.request("say", room="lobby", text="x" * 15_000)
-        if any(event["op"] == "left" for event in talker.events):
-            break
-        talker.events.clear()
-    else:
-        pytest.fail("the slow reader is still there")
-    secured.daemon.await_log("You read too slowly")
-    slow.close()
-
-
 @pytest.mark.parametrize(
     ("sent", "logged"),
     [

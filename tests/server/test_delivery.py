@@ -43,9 +43,10 @@ from tcpchat.core.requests import (
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.commits import GroupCommit, Waiter
-from tcpchat.server.connection import Services
 from tcpchat.server.factory import ChatFactory
+from tcpchat.server.laggards import Laggards
 from tcpchat.server.publisher import Publisher
+from tcpchat.server.services import Services
 from tcpchat.store.log import Outcome
 from tests.transport import MemoryTransport
 
@@ -207,8 +208,9 @@ class BusyHouse:
         self._untold = 0
         self._asked: list[tuple[ReadPage, Callable[[Supply], None]]] = []
         self._read: list[tuple[Page, Callable[[Supply], None]]] = []
+        laggards = Laggards(self._publisher, self.hub, self, self._clock, _LIMITS)
         self._factory = ChatFactory(
-            Services(self.hub, self, self, self, self._publisher, self._clock, _LIMITS), _TRUSTED
+            Services(self.hub, self, self, self, self._publisher, laggards, self._clock, _LIMITS), _TRUSTED
         )
 
     def __enter__(self) -> Self:

@@ -9,10 +9,10 @@ from twisted.internet.task import Clock
 
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.entries import PersonId, RoomId, Seq
-from tcpchat.core.events import Event, Notice
+from tcpchat.core.events import Event, Message, Notice, RoomCreated
 from tcpchat.core.state import Room, Session
 from tcpchat.errors import Code
-from tcpchat.server.publisher import Publisher
+from tcpchat.server.publisher import Lag, Publisher
 from tcpchat.wire.codec import Encoder
 
 TEA, HALL = RoomId(7), RoomId(8)
@@ -51,6 +51,19 @@ class Member:
     def deliver(self, data: bytes) -> None:
         self.given.append(data)
 
+    address = deliver
+    writable = True
+    unsent = 0
+
+    def fell_behind(self) -> None:
+        pass
+
+    def read_on(self) -> None:
+        pass
+
+    def caught_up(self) -> None:
+        pass
+
     @property
     def read(self) -> str:
         return b"".join(self.given).decode().strip()
@@ -78,6 +91,12 @@ class Stage:
     def leave(self, member: Member, room: RoomId) -> None:
         self.publisher.leave(room, member.session)
         del member.session.rooms[room]
+
+    def set_aside(self, member: Member, head: int) -> Lag:
+        """Let a member fall behind when so many entries of its rooms were published."""
+        for room in member.session.rooms.values():
+            room.head = Seq(head)
+        return self.publisher.set_aside(member.session)
 
     def say(self, *words: str, room: RoomId = TEA, author: PersonId = NINA) -> None:
         self.publisher.publish(room, [Notice(word) for word in words], [author] * len(words))
@@ -350,3 +369,67 @@ def test_a_change_of_the_current_room_changes_what_comes_after_it(stage: Stage) 
     stage.say("c", room=HALL)
     stage.turn()
     assert member.given[2:] == [b"here:b ", b"there:c "]
+
+
+def entry(number: int) -> Message:
+    return Message("tea", Seq(number), 0, "nina", str(number), "message")
+
+
+def test_who_falls_behind_gets_what_is_owed_and_its_cursor_stands_before_what_is_pending(stage: Stage) -> None:
+    crowd = [stage.member(TEA) for _ in range(CROWD)]
+    fresh, ahead, owed = crowd[0], crowd[1], crowd[-1]
+    stage.say("a")
+    stage.publisher.flush()
+    stage.publisher.publish(TEA, [entry(5)], [NINA])
+    stage.publisher.catch_up(ahead.session)
+    stage.publisher.publish(TEA, [entry(6), Notice("z")], [NINA, NINA])
+    cursors = [stage.set_aside(one, head=6).rooms[TEA] for one in (fresh, ahead, owed)]
+    assert [cursor.seq for cursor in cursors] == [4, 5, 4]
+    assert all(cursor.stirred for cursor in cursors)
+    assert [one.read for one in (fresh, ahead, owed)] == ["a", "a", "a"]
+    for _ in range(6):
+        stage.turn()
+    assert [one.read for one in (fresh, ahead, owed)] == ["a", "a", "a"]
+
+
+def test_who_is_taken_back_reads_on_after_what_is_pending(stage: Stage) -> None:
+    member, other = stage.member(TEA), stage.member(TEA)
+    cursor = stage.set_aside(member, head=4).rooms[TEA]
+    assert (cursor.seq, cursor.stirred) == (4, False)
+    stage.publisher.publish(TEA, [entry(5)], [NINA])
+    stage.publisher.resort(member.session)
+    stage.say("a")
+    assert cursor.stirred
+    stage.publisher.take_back(member.session)
+    stage.say("b")
+    stage.turn()
+    assert (member.read, other.read) == ("b", "a b")
+
+
+def test_who_falls_behind_has_what_was_told_to_everybody_so_far(stage: Stage) -> None:
+    member, other = stage.member(TEA), stage.member(TEA)
+    for one in (member, other):
+        stage.publisher.enter(EVERYBODY, one.session)
+    stage.say("a", room=EVERYBODY)
+    lag = stage.set_aside(member, head=0)
+    stage.say("b", room=EVERYBODY)
+    stage.publisher.publish(EVERYBODY, [RoomCreated("jam")], [NINA])
+    stage.turn()
+    assert (member.read, other.read) == ("a b", "a b")
+    assert lag.rooms_changed
+
+
+def test_a_room_stays_for_who_is_behind_and_goes_with_it(stage: Stage) -> None:
+    member = stage.member(TEA)
+    stage.set_aside(member, head=0)
+    stage.say("a")
+    stage.publisher.take_back(member.session)
+    stage.say("b")
+    stage.turn()
+    assert member.read == "b"
+    stage.set_aside(member, head=0)
+    stage.publisher.abandon(member.session)
+    late = stage.member(TEA)
+    stage.say("c")
+    stage.turn()
+    assert (member.read, late.read) == ("b", "c")

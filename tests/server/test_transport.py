@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any, cast
 
 import pytest
@@ -192,3 +193,22 @@ def test_a_closed_connection_takes_nothing() -> None:
     server.connected = 0
     server.write(b"nobody")
     assert kernel.sends == 0
+
+
+def test_what_the_peer_has_yet_to_take_is_counted_here_and_in_the_kernel() -> None:
+    server, kernel, _ = connection(10)
+    server.write(b"x" * 100)
+    server.write(b"x" * 50)
+    assert server.unsent() == 140
+    kernel.room = 30
+    server.doWrite()
+    assert server.unsent() == 110
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        server, _, _ = connection(0)
+        server.socket = ours
+        server.write(b"x" * 100)
+        assert server.unsent() > 0
+        theirs.recv(100)
+        assert server.unsent() == 0
