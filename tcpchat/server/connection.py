@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from tcpchat.core.answers import Answer, Done, Goodbye
 from tcpchat.core.commands import Command, Hello, Leave, Quit
-from tcpchat.core.entries import Entry, RoomId
+from tcpchat.core.entries import Entry, RoomId, Sent
 from tcpchat.core.events import Notice
 from tcpchat.core.names import HERE
 from tcpchat.core.requests import Append, AuditPage, Change, Page, Reading, Secretive, Supply
@@ -173,8 +173,8 @@ class Connection:
         self._unblock()
 
     def filled(self) -> None:
-        """The peer doesn't read."""
-        if not self._over:
+        """The peer doesn't read. Who is going reads no logs any more, which may be closed by now."""
+        if not self._over and not self._hurried:
             self._services.laggards.note(self.session, self)
 
     def drained(self) -> None:
@@ -213,6 +213,8 @@ class Connection:
         if slot.pipelined:
             if type(supply) is Entry:
                 slot.entry = supply.draft.room, supply.seq
+            elif type(supply) is Sent:
+                slot.entry = supply.room, supply.seq
             self.step(slot, slot.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
         else:
             self._postponed = slot, supply

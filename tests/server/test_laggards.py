@@ -252,6 +252,28 @@ def test_an_answer_follows_what_it_tells_of_and_all_else_waits(house: House) -> 
     assert [line["op"] for line in lines[-3:]] == ["ping", "message", "say"]
 
 
+def test_what_was_sent_before_is_answered_after_it_is_read_too(house: House) -> None:
+    boss = Script(house, operator=True)
+    boss.ask("hello")
+    here = Script(house, "nina")
+    here.ask("register", password="long enough")
+    there = Script(house)
+    there.ask("login", name="nina", password="long enough")
+    for one in (here, there):
+        one.enter("lobby")
+        one.take()
+    here.send("say", room="lobby", text="once", client_id="a")
+    again = there.post("say", room="lobby", text="once", client_id="a")
+    there.transport.buffer_bytes = 0
+    there.transport.stop_reading()
+    boss.send("broadcast", text="Hello, everybody.")
+    house.clock.advance(0)
+    house.store.commit()
+    recover(house, there)
+    lines = there.take()
+    assert [(line["op"], line.get("id")) for line in lines] == [("notice", None), ("message", None), ("say", again)]
+
+
 def test_what_was_under_way_is_answered_once_all_is_read(house: House) -> None:
     house = House(Limits(tail_entries=1), trusted=TRUSTED)
     nina, slow = program(house, "nina"), program(house, "slow")
@@ -356,6 +378,12 @@ def test_a_daemon_that_stops_answers_who_is_behind(house: House) -> None:
     overwhelm(house, slow, nina)
     more = slow.post("say", room="lobby", text="more")
     slow.transport.protocol.retire("The server is shutting down.", Code.SHUTTING_DOWN)
+    slow.transport.buffer_bytes = 0
+    slow.transport.start_reading()
+    slow.transport.stop_reading()
+    house.settle()
+    assert slow.transport.waiting
+    assert not house.laggards._laggards
     slow.transport.start_reading()
     house.settle()
     lines = slow.take()
