@@ -28,6 +28,7 @@ class Code(StrEnum):
     KICKED = "kicked"
     LINE_TOO_LONG = "line-too-long"
     LOGIN_TIMEOUT = "login-timeout"
+    LOW_SPACE = "low-space"
     MODERATED = "moderated"
     MUTED = "muted"
     NAME_REGISTERED = "name-registered"

@@ -153,6 +153,17 @@ def limits(answer: Json, data: Json) -> Iterator[str]:
     yield from table(("limit", "value", "unit"), [(one["name"], one["value"], one["unit"]) for one in answer["limits"]])
 
 
+def health(answer: Json, data: Json) -> Iterator[str]:
+    """Yield how the daemon is, one fact on each line."""
+    rows = [("store", answer["store"]), ("since", moment(answer["since"]))]
+    if "error" in answer:
+        rows += [("last error", answer["error"]), ("at", moment(answer["failed"]))]
+    if "free_bytes" in answer:
+        rows += [("free bytes", f"{answer['free_bytes']:,}"), ("of these needed", f"{answer['free_bytes_least']:,}")]
+    rows += [(name, f"{answer[name]:,}") for name in ("people", "rooms")]
+    yield from table(("what", "is"), [*rows, ("up for seconds", f"{answer['uptime']:,}")])
+
+
 def version(answer: Json, data: Json) -> Iterator[str]:
     """Yield what the daemon is, and this program."""
     people = answer["people"]

@@ -193,5 +193,6 @@ TABLE = (
         ),
     ),
     Subcommand(("limits",), "show the bounds that are in force", (Ask("limits", answers.limits),)),
+    Subcommand(("health",), "show whether what is said can be kept", (Ask("health", answers.health),)),
     Subcommand(("version",), "show what the daemon is", (Ask("hello", answers.version),)),
 )

@@ -76,6 +76,7 @@ ANSWERS: dict[type[Command], type[Answer]] = {
     acts.CancelStop: answers.StopPlanned,
     acts.RuleName: answers.NameRules,
     acts.ListNames: answers.NameRules,
+    acts.AskHealth: answers.Health,
     acts.SetEmergency: answers.EmergencyLevel,
     acts.ListSessions: answers.SessionList,
     acts.ListLimits: answers.Bounds,

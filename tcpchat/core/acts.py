@@ -208,6 +208,10 @@ class SetEmergency(Governing, frozen=True):
     level: Literal["off", "no-new-guests", "accounts-only", "read-only"] | None = None
 
 
+class AskHealth(Governing, frozen=True):
+    """Ask how the server is: whether it can keep what is said, and for how long there is space."""
+
+
 class ListSessions(Governing, frozen=True):
     """Ask who is connected from where, or where somebody is."""
 
@@ -253,17 +257,26 @@ class DeleteAccount(Governing, frozen=True):
     user: str
 
 
+Watchable = Literal[
+    "login",
+    "logout",
+    "duplicate-session",
+    "role-change",
+    "room-created",
+    "room-deleted",
+    "registration",
+    "store",
+    "all",
+]
+
+
 class Subscribe(Governing, frozen=True):
     """Be told of what happens on the server, until one logs out."""
 
-    event: Literal[
-        "login", "logout", "duplicate-session", "role-change", "room-created", "room-deleted", "registration", "all"
-    ]
+    event: Watchable
 
 
 class Unsubscribe(Governing, frozen=True):
     """Be told of it no more."""
 
-    event: Literal[
-        "login", "logout", "duplicate-session", "role-change", "room-created", "room-deleted", "registration", "all"
-    ]
+    event: Watchable

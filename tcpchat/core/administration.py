@@ -7,6 +7,7 @@ from itertools import islice
 
 from tcpchat.core import acts
 from tcpchat.core.actors import actor, check_reason, record
+from tcpchat.core.announcements import tell_all
 from tcpchat.core.answers import (
     Acts,
     Bound,
@@ -19,15 +20,12 @@ from tcpchat.core.answers import (
     SessionSummary,
     StopPlanned,
 )
-from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.audit import line_of
 from tcpchat.core.chat import Chat
-from tcpchat.core.entries import NOBODY
-from tcpchat.core.events import Notice
 from tcpchat.core.membership import dismiss
 from tcpchat.core.moderation import done
 from tcpchat.core.names import check_name, fold
-from tcpchat.core.permissions import check, may, span
+from tcpchat.core.permissions import check, span
 from tcpchat.core.requests import AuditPage, Enact, NameRule, ReadAudit, StoredState, Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.server_state import Emergency, Shutdown
@@ -50,7 +48,7 @@ def broadcast(chat: Chat, session: Session, command: acts.Broadcast, supply: Sup
         return done(supply)
     check(chat, session, Act.BROADCAST)
     text = check_text(command.text, chat.limits)
-    _tell_all(chat, f"{actor(session)[1]} to everybody: {text}")
+    tell_all(chat, f"{actor(session)[1]} to everybody: {text}")
     return Enact(record(chat, session, "broadcast", "", reason=text[: chat.limits.reason_characters]))
 
 
@@ -94,7 +92,7 @@ def cancel_stop(chat: Chat, session: Session, command: acts.CancelStop, supply: 
     if chat.server.shutdown is None:
         raise ChatError(Code.BAD_FIELD, "No shutdown is planned.", field="op")
     chat.server.shutdown = None
-    _tell_all(chat, "The server will not shut down after all.")
+    tell_all(chat, "The server will not shut down after all.")
     return Enact(record(chat, session, "shutdown-cancel", ""))
 
 
@@ -114,7 +112,7 @@ def count_down(chat: Chat) -> None:
 
 
 def _announce(chat: Chat, planned: Shutdown, seconds: int) -> None:
-    _tell_all(
+    tell_all(
         chat, f"The server shuts down in {span(seconds * 1000)}" + (f": {planned.reason}" if planned.reason else ".")
     )
 
@@ -151,13 +149,14 @@ def set_emergency(
     if level is chat.server.emergency:
         return EmergencyLevel(level.value)
     chat.server.emergency = level
+    chat.server.settle()
     words = {
         Emergency.OFF: "The emergency is over.",
         Emergency.NO_NEW_GUESTS: "No new guests are let in for now.",
         Emergency.ACCOUNTS_ONLY: "Only those with an account are let in for now.",
         Emergency.READ_ONLY: "Nobody but admins can write for now.",
     }
-    _tell_all(chat, words[level])
+    tell_all(chat, words[level])
     if _LEVELS.index(level) >= _LEVELS.index(Emergency.ACCOUNTS_ONLY):
         for person in [person for person in chat.users if not person.registered]:
             for one in list(person.sessions):
@@ -169,14 +168,6 @@ def check_guest(chat: Chat) -> None:
     """Raise ``emergency`` while no new guests are let in."""
     if chat.server.emergency is not Emergency.OFF:
         raise ChatError(Code.EMERGENCY, "No new guests are let in for now: please try again later.", rule="emergency")
-
-
-def check_write(chat: Chat, session: Session) -> None:
-    """Raise ``emergency`` unless the session may write while the whole server is read-only."""
-    if not may(chat, session, Act.WRITE_IN_EMERGENCY):
-        text = "Nobody but admins can write for now: this is an emergency."
-        error = session.refusal = ChatError(Code.EMERGENCY, text, rule="emergency")
-        raise error
 
 
 def sessions(chat: Chat, session: Session, command: acts.ListSessions, supply: Supply | None) -> SessionList:
@@ -227,8 +218,3 @@ def limits(chat: Chat, session: Session, command: acts.ListLimits, supply: Suppl
 def _names(chat: Chat) -> NameRules:
     rules = sorted(chat.server.names.values(), key=lambda rule: rule.key)
     return NameRules(*([rule.name for rule in rules if rule.rule == kind] for kind in ("reserved", "forbidden")))
-
-
-def _tell_all(chat: Chat, text: str) -> None:
-    chat.audience.publish(EVERYBODY, [Notice(text)], [NOBODY])
-    chat.audience.flush_soon()

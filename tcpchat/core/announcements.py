@@ -6,14 +6,18 @@ from msgspec import UNSET
 
 from tcpchat.core import acts
 from tcpchat.core.answers import Watched
+from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat
-from tcpchat.core.events import ServerEvent
+from tcpchat.core.entries import NOBODY
+from tcpchat.core.events import Notice, ServerEvent
 from tcpchat.core.permissions import check
 from tcpchat.core.requests import Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.state import Person, Session
 
-EVENTS = ("duplicate-session", "login", "logout", "registration", "role-change", "room-created", "room-deleted")
+EVENTS = (
+    "duplicate-session", "login", "logout", "registration", "role-change", "room-created", "room-deleted", "store",
+)  # fmt: skip
 
 
 def subscribe(chat: Chat, session: Session, command: acts.Subscribe, supply: Supply | None) -> Watched:
@@ -40,6 +44,8 @@ def announce(
     room: str = "",
     role: str = "",
     by: str = "",
+    state: str = "",
+    error: str = "",
     person: Person | None = None,
     besides: Session | None = None,
 ) -> None:
@@ -50,9 +56,16 @@ def announce(
     if person is not None:
         told |= person.sessions
     told.pop(besides, None)  # type: ignore[arg-type]  # None is nobody's session
-    happened = ServerEvent(event, chat.now(), user or UNSET, room or UNSET, role or UNSET, by or UNSET)
+    facts = (user, room, role, by, state, error)
+    happened = ServerEvent(event, chat.now(), *(fact or UNSET for fact in facts))
     for session in told:
         chat.audience.send(session, happened)
+
+
+def tell_all(chat: Chat, text: str) -> None:
+    """Tell everybody who is logged in a word from the server."""
+    chat.audience.publish(EVERYBODY, [Notice(text)], [NOBODY])
+    chat.audience.flush_soon()
 
 
 def forget(chat: Chat, session: Session) -> None:

@@ -305,6 +305,25 @@ class Bounds(Answer, frozen=True):
     limits: list[Bound]
 
 
+class Health(Answer, frozen=True):
+    """How the server is. Times are in ms since 1970, UTC; ``uptime`` is in seconds.
+
+    ``store`` is ``ok``, ``low-space`` or ``failing``, since ``since``; ``error`` is what the database last failed with,
+    at ``failed``, also if it works again. ``free_bytes`` are left where the database is, if that is this machine;
+    below ``free_bytes_least`` nothing can be written.
+    """
+
+    store: str
+    since: Moment
+    uptime: int
+    people: int
+    rooms: int
+    error: str | UnsetType = UNSET
+    failed: Moment | UnsetType = UNSET
+    free_bytes: int | UnsetType = UNSET
+    free_bytes_least: int | UnsetType = UNSET
+
+
 class StopPlanned(Answer, frozen=True):
     """When the server will shut down, in ms since 1970, UTC; without ``at`` it will not."""
 

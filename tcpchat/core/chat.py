@@ -99,6 +99,12 @@ class Chat:
     # Rooms in which somebody has come or gone since the last tick.
     stirred: dict[RoomId, Room] = field(default_factory=dict)
 
+    # In ms since 1970, UTC.
+    started: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started = self.now()
+
     @property
     def motd(self) -> str:
         """The message of the day: what an admin has set, else the operator's."""

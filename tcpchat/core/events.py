@@ -116,6 +116,8 @@ class ServerEvent(Event, frozen=True):
     room: str | UnsetType = UNSET
     role: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
+    error: str | UnsetType = UNSET
 
 
 class Crowd(Event, frozen=True):

@@ -35,7 +35,7 @@ def ban(chat: Chat, session: Session, command: acts.ServerBan, supply: Supply | 
     if isinstance(supply, Account):
         chat.submit(Enact(record(chat, session, "server-ban", supply.name, reason=supply.reason, until=supply.until)))
     if supply is not None:
-        return done(supply)
+        return done(supply, acted=chat.accounts.get(command.user) is None)
     if command.address:
         return _ban_address(chat, session, command)
     target, reason = _meant(chat, session, Act.SERVER_BAN, command.user, command.reason)
@@ -53,7 +53,7 @@ def unban(chat: Chat, session: Session, command: acts.ServerUnban, supply: Suppl
     if isinstance(supply, Account):
         chat.submit(Enact(record(chat, session, "server-unban", supply.name)))
     if supply is not None:
-        return done(supply)
+        return done(supply, acted=chat.accounts.get(command.user) is None)
     check(chat, session, Act.SERVER_BAN)
     account = chat.accounts.get(command.user) if command.user else None
     if account is not None and account.state is State.BANNED:
@@ -68,7 +68,7 @@ def suspend(chat: Chat, session: Session, command: acts.Suspend, supply: Supply 
     if isinstance(supply, Account):
         chat.submit(Enact(record(chat, session, "suspend", supply.name, reason=supply.reason, until=supply.until)))
     if supply is not None:
-        return done(supply)
+        return done(supply, acted=False)
     target, reason = _meant(chat, session, Act.SUSPEND, command.user, command.reason)
     if target.account is None:
         raise ChatError(Code.ACCOUNT_NEEDED, f"{target.name} is a guest: only accounts can be suspended.")
@@ -82,7 +82,7 @@ def unsuspend(chat: Chat, session: Session, command: acts.Unsuspend, supply: Sup
     if isinstance(supply, Account):
         chat.submit(Enact(record(chat, session, "unsuspend", supply.name)))
     if supply is not None:
-        return done(supply)
+        return done(supply, acted=False)
     target, _ = _meant(chat, session, Act.SUSPEND, command.user)
     account = target.account
     if account is None or account.state is not State.SUSPENDED:

@@ -15,6 +15,7 @@ from tcpchat.core import (
     credentials,
     enrolment,
     exclusion,
+    health,
     history,
     login,
     membership,
@@ -33,7 +34,7 @@ from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.bans import Ban
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
-from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord, Sent
+from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
 from tcpchat.core.events import QUARTER_MS, Members, QuarterBegun
 from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, ReadPage, Request, Result, Supply
 from tcpchat.core.roles import Membership
@@ -114,6 +115,7 @@ HANDLERS: dict[type[Command], Handler] = {
     acts.RuleName: administration.rule_name,
     acts.ListNames: administration.names,
     acts.SetEmergency: administration.set_emergency,
+    acts.AskHealth: health.ask,
     acts.ListSessions: administration.sessions,
     acts.ReadActs: administration.read_acts,
     acts.Subscribe: announcements.subscribe,
@@ -149,6 +151,7 @@ class Hub:
             chat.server.put(rule)
         if (level := state.get("emergency", "")) in set(Emergency):
             chat.server.emergency = Emergency(level)
+            chat.server.settle()
         if (motd := state.get("motd")) is not None:
             chat.server.motd = motd.removeprefix("=")
 
@@ -173,8 +176,8 @@ class Hub:
         if session.person is None:
             _check_nameless(session, command)
         chat = self._chat
-        # What is committed is answered as that, though nobody may write by now.
-        barred = command.writes and chat.server.emergency is Emergency.READ_ONLY and type(supply) not in (Entry, Sent)
+        # What was on its way is answered by its end, though nobody may write by now.
+        barred = chat.server.read_only and supply is None and command.writes
         handler = _barred if barred else HANDLERS[type(command)]
         audience = chat.audience
         # No answer overtakes what happened before it. What is said is answered after a flush, unless it is refused;
@@ -251,6 +254,14 @@ class Hub:
         speech.commit(self._chat, said)
         self._chat.audience.flush()
 
+    def store_changed(self, error: str) -> None:
+        """The database has begun to fail, in these words for admins, or with other words; or it works (no words)."""
+        health.store_changed(self._chat, error)
+
+    def space_known(self, free_bytes: int | None) -> None:
+        """So much space is left for the database; None if that is not ours to know."""
+        health.space_known(self._chat, free_bytes)
+
     def tick(self) -> None:
         """A moment has passed: tell what was kept for then. Called every ``count_seconds``."""
         membership.settle_moves(self._chat)
@@ -284,5 +295,5 @@ def _check_nameless(session: Session, command: Command) -> None:
 
 def _barred(chat: Chat, session: Session, command: Command, supply: Supply | None) -> Answer | Request:
     """Do what is asked for while the whole server is read-only, for those who may."""
-    administration.check_write(chat, session)
+    health.check_write(chat, session, command)
     return HANDLERS[type(command)](chat, session, command, supply)

@@ -192,6 +192,22 @@ class Limits:
         "What is accepted and not yet committed in all: beyond it the author is told that the server is busy.",
         least=1 * MIB,
     )
+    commit_seconds: float = limit(
+        5.0,
+        "seconds",
+        "Time for one commit: a busy disk may take two. After that the database counts as failing, and what waits is "
+        "refused until it answers.",
+        least=1,
+        most=600,
+    )
+    free_bytes_least: int = limit(
+        64 * MIB,
+        "bytes",
+        "Space that is left on the disk of the embedded database: below it nothing can be said, until there is a "
+        "quarter more. The write-ahead log takes 16 MiB, more under load; the rest is for all else that is on the "
+        "disk. 0: that is not looked at.",
+        least=0,
+    )
     change_overhead_bytes: int = limit(
         512, "bytes", "What surrounds each change that is accepted and not yet committed.", least=0
     )

@@ -206,8 +206,11 @@ def tell_room(chat: Chat, session: Session, room: Room, deed: Deed) -> None:
     chat.submit(Append(Draft(room.id, chat.now(), ident, name, color, Kind.DEED, text)))
 
 
-def done(supply: Supply) -> Done:
+def done(supply: Supply, *, acted: bool = True) -> Done:
     """Return the good end of an act, or raise what kept it from being recorded."""
+    if isinstance(supply, ChatError) and supply.code is Code.STORE_FAILED and acted:
+        text = "That is done, but it could not be recorded, and doesn't outlive a restart of the server."
+        raise ChatError(Code.STORE_FAILED, text, rule="store")
     if isinstance(supply, ChatError):
         raise supply
     return Done()

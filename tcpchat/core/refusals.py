@@ -20,6 +20,8 @@ _ADVICE = {
     "key": "Whoever is in the room may tell you its key; then join it with that.",
     "limit": "Somebody has to leave first, or an owner of the room can raise the limit.",
     "emergency": "The admins of this server have declared it, and will end it.",
+    "low-space": "Whoever runs this server has to make room on its disk; then it goes on by itself.",
+    "store": "Nothing is needed from you: the server looks again every few seconds, and goes on by itself.",
     "reserved": "An admin of this server can give you that name.",
     "forbidden": "The admins of this server want nobody to be called so.",
 }

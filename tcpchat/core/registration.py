@@ -13,6 +13,7 @@ from tcpchat.core.commands import Enrol, May, Register, Unregister
 from tcpchat.core.credentials import DAY_MS, own_account, own_password, protected
 from tcpchat.core.entries import PersonId
 from tcpchat.core.events import User
+from tcpchat.core.health import check_keeping
 from tcpchat.core.login import admit, check_anonymous, check_kept, land
 from tcpchat.core.membership import sign_out
 from tcpchat.core.names import check_person_name, fold
@@ -118,6 +119,7 @@ def _check_registration(chat: Chat, session: Session, name: str, code: str) -> s
     _check_policy(chat, code)
     if chat.server.emergency in (Emergency.ACCOUNTS_ONLY, Emergency.READ_ONLY):
         raise ChatError(Code.EMERGENCY, "Nobody can register for now: please try again later.", rule="emergency")
+    check_keeping(chat)
     name = check_person_name(name or (person.name if person else ""), chat.limits, chat.policy.forbidden)
     check_allowed(chat, session, name)
     check_free(chat, name, person)

@@ -99,6 +99,7 @@ class Act(Enum):
     DISCONNECT = "disconnect people", ServerRole.ADMIN, None
     SERVER_BAN = "ban people from the server", ServerRole.ADMIN, None
     SUSPEND = "suspend accounts", ServerRole.ADMIN, None
+    SEE_HEALTH = "see how the server is", ServerRole.ADMIN, None
     SEE_SESSIONS = "see where people come from", ServerRole.ADMIN, None
     READ_AUDIT = "read the audit log", ServerRole.ADMIN, None
     SUBSCRIBE = "watch what happens on the server", ServerRole.ADMIN, None

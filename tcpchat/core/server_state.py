@@ -1,4 +1,4 @@
-"""What admins have set for the whole server: emergencies, names, the message of the day, a stop to come."""
+"""What holds for the whole server: what admins have set, and how its store is."""
 
 from __future__ import annotations
 
@@ -28,20 +28,58 @@ class Shutdown:
     announced: int
 
 
+class StoreState(StrEnum):
+    """How the store is; of several that hold, the last."""
+
+    OK = "ok"
+    LOW_SPACE = "low-space"
+    FAILING = "failing"
+
+
+@dataclass(slots=True)
+class StoreHealth:
+    """How the store is. Times are in ms since 1970, UTC.
+
+    ``since`` is when the state began, and 0 before anything was known; ``error`` and ``failed`` are the last words of
+    the database and when it said them, also after it works again. ``free_bytes`` is None if that is not ours to know.
+    """
+
+    failing: bool = False
+    low_space: bool = False
+    since: int = 0
+    error: str = ""
+    failed: int = 0
+    free_bytes: int | None = None
+
+    @property
+    def state(self) -> StoreState:
+        """How it is, in a word."""
+        if self.failing:
+            return StoreState.FAILING
+        return StoreState.LOW_SPACE if self.low_space else StoreState.OK
+
+
 @dataclass(slots=True)
 class ServerState:
-    """What admins have set for the whole server. All but the shutdown and the code is kept through a restart.
+    """What holds for the whole server. What admins have set is kept through a restart, but the shutdown and the code.
 
     ``owner_code`` is the hash of the code that makes an account the owner, empty once it is used. ``names`` are kept
-    from people, by folded name; ``looks`` are the same by what they look like.
+    from people, by folded name; ``looks`` are the same by what they look like. ``read_only`` is whether anybody is
+    refused to write, for whatever reason: it is asked for every message, and `settle` makes it right.
     """
 
     emergency: Emergency = Emergency.OFF
+    store: StoreHealth = field(default_factory=StoreHealth)
+    read_only: bool = False
     motd: str | None = None
     owner_code: str = ""
     shutdown: Shutdown | None = None
     names: dict[str, NameRule] = field(default_factory=dict)
     looks: dict[str, NameRule] = field(default_factory=dict)
+
+    def settle(self) -> None:
+        """Note whether anybody may not write: to be called after each change of the emergency or the store."""
+        self.read_only = self.emergency is Emergency.READ_ONLY or self.store.state is not StoreState.OK
 
     def rule(self, name: str) -> NameRule | None:
         """Return the rule about ``name``, or about one that looks like it."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -11,12 +9,15 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from tcpchat.core.entries import RoomId
+from tcpchat.core.health import not_kept
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import Change, Deleted, ForgetSendings, Result, Supply
+from tcpchat.core.requests import Change, Result, Supply
 from tcpchat.errors import ChatError, Code
+from tcpchat.server.writer import Log, WriterThread, plain
 from tcpchat.store.log import Outcome
 
 # One transaction is short enough to be undone and halved, and its loops on the reactor's thread take a few ms.
@@ -24,27 +25,8 @@ _BATCH_CHANGES = 1_000
 # The shortest time from one batch to the next under load. The first goes at once; the ones after it grow a little,
 # so that a commit, an encoding and a send() to each reader are shared by more messages.
 _BATCH_SECONDS = 0.003
-# What is removed of a deleted room, or of old ids, between two batches: about 10 ms.
-_PURGE_ENTRIES = 2_000
-
-
-class Log(Protocol):
-    """What commits, blocking; `tcpchat.store.log.LogWriter` is the real one."""
-
-    def commit(self, changes: Sequence[Change]) -> Outcome:
-        """Commit a batch."""
-
-    def open(self) -> None:
-        """Take hold of the database, so that no other daemon can."""
-
-    def purge(self, room: RoomId, limit: int) -> bool:
-        """Remove a part of a deleted room; True when nothing is left."""
-
-    def forget(self, before: int, limit: int) -> bool:
-        """Remove a part of what was sent under an id before ``before``; True when nothing is left."""
-
-    def close(self) -> None:
-        """Let go of the database."""
+# How often the time that a commit takes is looked at.
+_GLANCE_SECONDS = 1.0
 
 
 class Correspondent(Protocol):
@@ -96,14 +78,15 @@ UNHEARD = _Unheard()
 
 
 class _Batch:
-    """Changes that are committed together, and what waits for each."""
+    """Changes that are committed together, and what waits for each; ``glances`` at it in the writer's hand."""
 
-    __slots__ = ("changes", "size", "waiters")
+    __slots__ = ("changes", "glances", "size", "waiters")
 
     def __init__(self) -> None:
         self.changes: list[Change] = []
         self.waiters: list[Waiter] = []
         self.size = 0
+        self.glances = 0
 
 
 class ReactorThreads(IReactorTime, IReactorFromThreads):
@@ -115,6 +98,10 @@ class GroupCommit:
 
     ``on_commit`` hears of every batch first; once ``when_delivered`` has made its call, what was committed is with
     its readers, and the waiter of each change hears of it, in order.
+
+    While the database fails, all that waits and all that comes is refused at once. ``on_failure`` hears how it fails,
+    in words for admins, and an empty text once it works again. A commit that takes ``commit_seconds`` is a failure,
+    too: its authors are told that nobody knows its end, and if that is a good one, everybody is shown it then.
     """
 
     _log = Logger()
@@ -126,32 +113,41 @@ class GroupCommit:
         limits: Limits,
         on_commit: Callable[[Sequence[Result]], None],
         when_delivered: Callable[[Callable[[], None]], None],
+        on_failure: Callable[[str], None] = lambda words: None,
     ) -> None:
-        self._store = log
         self._reactor = reactor
         self._limits = limits
         self._on_commit = on_commit
         self._when_delivered = when_delivered
+        self._on_failure = on_failure
         # The last one takes what is submitted; the others are full.
         self._gathering = deque([_Batch()])
         self._size = 0
         self._busy = False
         self._scheduled = False
         self._due = 0.0
-        self._batches: queue.SimpleQueue[_Batch | None] = queue.SimpleQueue()
-        self._purging: list[RoomId | ForgetSendings] = []
         self._stopped: Deferred[None] = Deferred()
+        self._thread = WriterThread[_Batch](log, reactor, self._finished, self._probed, self._stopped.callback)
+        # What the thread has, unless nobody waits for it any more.
+        self._in_hand: _Batch | None = None
+        self._failing = False
+        self._looking = LoopingCall(self._glance)
+        self._looking.clock = reactor
 
     def start(self, unfinished: Sequence[RoomId] = ()) -> None:
         """Start the thread; ``unfinished`` are deleted rooms of which entries remain."""
-        self._purging = list(unfinished)
-        threading.Thread(target=self._run, name="log writer", daemon=True).start()
+        self._thread.start(unfinished)
+        self._looking.start(_GLANCE_SECONDS, now=False)
 
     def submit(self, change: Change, waiter: Waiter) -> None:
         """Put a change into the next batch; ``waiter`` is told what it gave, or a `ChatError`.
 
-        When more is waiting than ``uncommitted_bytes``, that is ``busy``, at once.
+        When more is waiting than ``uncommitted_bytes``, that is ``busy``, at once; while the database fails it is
+        ``store-failed``.
         """
+        if self._failing:
+            waiter.done(not_kept())
+            return
         if self._size > self._limits.uncommitted_bytes:
             waiter.done(
                 ChatError(Code.BUSY, "The server is busy, and this was not sent. Please try again in a moment.")
@@ -171,9 +167,11 @@ class GroupCommit:
 
     def stop(self) -> Deferred[None]:
         """End the thread after what was submitted; fires when it has let go of the database."""
+        if self._looking.running:
+            self._looking.stop()
         while self._gathering[0].changes:
-            self._batches.put(self._take())
-        self._batches.put(None)
+            self._thread.commit(self._take())
+        self._thread.stop()
         return self._stopped
 
     def _schedule(self) -> None:
@@ -189,7 +187,8 @@ class GroupCommit:
         if self._gathering[0].changes and not self._busy:
             self._busy = True
             self._due = self._reactor.seconds() + _BATCH_SECONDS
-            self._batches.put(self._take())
+            self._in_hand = batch = self._take()
+            self._thread.commit(batch)
 
     def _take(self) -> _Batch:
         """Return the oldest batch, which is not empty."""
@@ -199,100 +198,113 @@ class GroupCommit:
         return batch
 
     def _finished(self, batch: _Batch, outcome: Outcome) -> None:
+        self._in_hand = None
         self._size -= batch.size
-        correspondents = dict.fromkeys([waiter.connection for waiter in batch.waiters])
-        for correspondent in correspondents:
-            correspondent.hold()
+        if outcome.failure is not None or self._failing:
+            self._note(batch, outcome)
+        correspondents = _held(batch)
+        self._deliver([*outcome.late, *outcome.supplies])
+        self._when_delivered(partial(self._tell, batch, outcome, correspondents))
+
+    def _deliver(self, results: Sequence[Result]) -> None:
         # What is committed is committed: a fault in telling one must not keep the others from hearing.
         try:
-            self._on_commit([*outcome.late, *outcome.supplies])
+            self._on_commit(results)
         except Exception:
             self._log.failure("a committed batch could not be delivered")
-        self._when_delivered(partial(self._tell, batch, outcome, correspondents))
 
     def _tell(self, batch: _Batch, outcome: Outcome, correspondents: Iterable[Correspondent]) -> None:
         """Tell those who wait for a batch that everybody has seen."""
         self._busy = False
-        for waiter, supply in zip(batch.waiters, outcome.supplies, strict=True):
+        self._answer(zip(batch.waiters, outcome.supplies, strict=True), correspondents)
+        if self._failing:
+            self._refuse_gathered()
+        # Only now, and after another look at the sockets: what was just delivered is being answered. Sending the next
+        # batch before the delivery would overlap the two, but under load it makes batches several times smaller.
+        self._schedule()
+
+    def _note(self, batch: _Batch, outcome: Outcome) -> None:
+        """Note that the database fails, or that it works again."""
+        if outcome.failure is None:
+            self._recover()
+            return
+        failed = sum(isinstance(supply, ChatError) for supply in outcome.supplies)
+        self._fail(f"{failed} of {len(batch.changes)} changes were not committed", plain(outcome.failure))
+
+    def _fail(self, what: str, reason: str) -> None:
+        """Refuse what comes from now on. Only the first failure is logged: a flood is refused without a word there."""
+        if not self._failing:
+            self._log.error("{what}: {reason}; until that is over all are refused", what=what, reason=reason)
+        self._failing = True
+        self._on_failure(reason)
+
+    def _recover(self) -> None:
+        self._failing = False
+        self._log.warn("the database works again")
+        self._on_failure("")
+
+    def _probed(self, outcome: Outcome) -> None:
+        """The thread has tried whether the database works again."""
+        if outcome.late:
+            self._deliver(outcome.late)
+        if outcome.failure is not None:
+            self._fail("the database fails", plain(outcome.failure))
+        elif self._failing:
+            self._recover()
+
+    def _glance(self) -> None:
+        """Look whether a commit takes too long, by counting: the reactor's clock may be set meanwhile."""
+        batch = self._in_hand
+        if batch is None:
+            return
+        batch.glances += 1
+        # The first one came some time within the first second.
+        seconds = (batch.glances - 1) * _GLANCE_SECONDS
+        if seconds >= self._limits.commit_seconds:
+            self._in_hand = None
+            changes = len(batch.changes)
+            self._fail(f"the end of {changes} changes is not known", f"no answer for {seconds:.0f} seconds")
+            self._abandon(batch, partial(_unknown, seconds))
+            self._refuse_gathered()
+
+    def _refuse_gathered(self) -> None:
+        """Refuse what has gathered while the database failed: nobody is to wait for its next failure."""
+        while self._gathering[0].changes:
+            self._abandon(self._take(), not_kept)
+
+    def _abandon(self, batch: _Batch, refusal: Callable[[], ChatError]) -> None:
+        """Tell those who wait for a batch that they need not."""
+        correspondents = _held(batch)
+        waiters, batch.waiters = batch.waiters, [UNHEARD] * len(batch.waiters)
+        self._size -= batch.size
+        batch.size = 0
+        self._answer([(waiter, refusal()) for waiter in waiters], correspondents)
+
+    def _answer(self, results: Iterable[tuple[Waiter, Result]], correspondents: Iterable[Correspondent]) -> None:
+        """Tell the authors, each in one write."""
+        for waiter, supply in results:
             try:
                 waiter.done(supply)
             except Exception:
-                self._log.failure("the author of a committed change could not be told")
+                self._log.failure("the author of a change could not be told")
         for correspondent in correspondents:
             try:
                 correspondent.release()
             except Exception:
                 self._log.failure("what was gathered for an author could not be sent")
-        # Only now, and after another look at the sockets: what was just delivered is being answered. Sending the next
-        # batch before the delivery would overlap the two, but under load it makes batches several times smaller.
-        self._schedule()
-
-    def _run(self) -> None:
-        """The writer's thread."""
-        try:
-            self._store.open()
-        except Exception as error:
-            self._log.error("the database can't be held yet: {reason}", reason=_plain(error))
-        while True:
-            try:
-                batch = self._batches.get(block=not self._purging)
-            except queue.Empty:
-                self._purge()
-                continue
-            if batch is None:
-                break
-            outcome = self._commit(batch.changes)
-            settled = [*outcome.late, *outcome.supplies]
-            self._purging += [change.room for change in settled if isinstance(change, Deleted)]
-            self._purging += [change for change in settled if isinstance(change, ForgetSendings)]
-            self._reactor.callFromThread(self._finished, batch, outcome)
-        self._store.close()
-        self._reactor.callFromThread(self._stopped.callback, None)
-
-    def _commit(self, changes: list[Change]) -> Outcome:
-        try:
-            outcome = self._store.commit(changes)
-        except Exception as error:
-            self._log.failure("the log failed to commit")
-            outcome = Outcome([_failure(error) for _ in changes], [])
-        failed = [
-            supply for supply in outcome.supplies if isinstance(supply, ChatError) and supply.code is Code.STORE_FAILED
-        ]
-        if failed:
-            self._log.error(
-                "{count} of {total} changes were not committed: {reason}",
-                count=len(failed),
-                total=len(changes),
-                reason=_plain(failed[0].__cause__),
-            )
-        return outcome
-
-    def _purge(self) -> None:
-        old = self._purging[0]
-        try:
-            if isinstance(old, ForgetSendings):
-                gone = self._store.forget(old.before, _PURGE_ENTRIES)
-            else:
-                gone = self._store.purge(old, _PURGE_ENTRIES)
-        except Exception as error:
-            what = "old client ids stay for an hour more"
-            if not isinstance(old, ForgetSendings):
-                what = "the entries of a deleted room stay until the next start"
-            self._log.error("{what}: {reason}", what=what, reason=_plain(error))
-            gone = True
-        if gone:
-            self._purging.remove(old)
 
 
-def _failure(error: Exception) -> ChatError:
-    failure = ChatError(Code.STORE_FAILED, "The server could not keep this, so nobody has seen it. Please try again.")
-    failure.__cause__ = error
-    return failure
+def _held(batch: _Batch) -> Iterable[Correspondent]:
+    """Return whom the results of a batch go to, after telling them that these are about to come."""
+    correspondents = dict.fromkeys([waiter.connection for waiter in batch.waiters])
+    for correspondent in correspondents:
+        correspondent.hold()
+    return correspondents
 
 
-def _plain(error: BaseException | None) -> str:
-    """Return the database's own words, without SQLAlchemy's statement and advice around them, and in one line.
-
-    PostgreSQL's details are left out: they show the row, and so what was said.
-    """
-    return " ".join(str(getattr(error, "orig", error)).partition("\nDETAIL:")[0].split())
+def _unknown(seconds: float) -> ChatError:
+    text = (
+        f"The server can't say whether this was kept: its database has not answered for {seconds:.0f} seconds. "
+        "If it was, everybody will see it."
+    )
+    return ChatError(Code.STORE_FAILED, text, rule="store")

@@ -61,12 +61,14 @@ class PageReaders:
         self._reactor.callFromThread(done, self._read(request))
 
     def _read(self, request: Reading) -> Page | AuditPage | ChatError:
+        reported = self._connections.failing  # many ask for pages: the log is told once
         try:
             if isinstance(request, ReadAudit):
                 return self._connections.read(partial(read_audit, request=request))
             return self._connections.read(partial(read_page, request=request, page_bytes=self._limits.page_bytes))
         except DBAPIError as error:
-            self._log.error("a page could not be read: {reason}", reason=str(error.orig))
+            if not reported:
+                self._log.error("a page could not be read: {reason}", reason=str(error.orig))
         except Exception:
             self._log.failure("a page could not be read")
         return ChatError(Code.STORE_FAILED, "The history can't be read just now. Please try again.")

@@ -46,8 +46,10 @@ class StoredAccounts:
         return self._read(lambda connection: find_token(connection, data))
 
     def _read(self, read: Callable[[Connection], Found]) -> Found:
+        reported = self._connections.failing  # many log in: the log is told once
         try:
             return self._connections.read(read)
         except DBAPIError as error:
-            self._log.error("an account could not be read: {reason}", reason=str(error.orig))
+            if not reported:
+                self._log.error("an account could not be read: {reason}", reason=str(error.orig))
         raise ChatError(Code.STORE_FAILED, "The accounts can't be read just now. Please try again.")

@@ -34,7 +34,7 @@ from tcpchat.errors import Code, StartError
 from tcpchat.server import descriptors
 from tcpchat.server.adminsocket import AdminFactory, AdminPort, NoAdminSocket, listen_admin
 from tcpchat.server.certificates import BadCertificate, Source
-from tcpchat.server.commits import UNHEARD, GroupCommit, Log
+from tcpchat.server.commits import UNHEARD, GroupCommit
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen, place
 from tcpchat.server.factory import ChatFactory, SecureFactory
@@ -50,9 +50,11 @@ from tcpchat.server.reader import StoredAccounts
 from tcpchat.server.reload import Reloader, reload_on_signal
 from tcpchat.server.services import Services
 from tcpchat.server.settings import Settings, read_settings
+from tcpchat.server.space import DiskSpace
 from tcpchat.server.ticker import Ticker
 from tcpchat.server.tls import Security, TlsContext
 from tcpchat.server.watch import CertificateWatch
+from tcpchat.server.writer import Log
 from tcpchat.store.accounts import load_accounts
 from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, reason, sqlite_url
 from tcpchat.store.log import LogWriter
@@ -88,6 +90,7 @@ class ChatService(Service):
         capacity: int,
         live: Live,
         unowned: Path | None,
+        space: DiskSpace | None,
         warnings: Sequence[str] = (),
         admin: AdminPort | None = None,
     ) -> None:
@@ -105,6 +108,8 @@ class ChatService(Service):
         self._capacity = capacity
         # Where the owner code is; None: there is an owner.
         self._unowned = unowned
+        # None: the database is not on a disk of ours.
+        self._space = space
         self._ticker = Ticker(factory.services.hub.tick, factory.services.limits, reactor)
         self._warnings = warnings
         # What twistd is to log with; None: as it likes.
@@ -125,6 +130,8 @@ class ChatService(Service):
         self._pages.start()
         self._proofs.start()
         self._ticker.start()
+        if self._space is not None:
+            self._space.start()
         if few := descriptors.warning(self._capacity):
             self._log.warn("{few}", few=few)
         for warning in self._warnings:
@@ -142,6 +149,8 @@ class ChatService(Service):
         """Tell everybody, answer everything that was accepted, and let go of the data; within 5 seconds."""
         deadline = self._reactor.seconds() + _STOP_SECONDS
         self._ticker.stop()
+        if self._space is not None:
+            self._space.stop()
         self.live.watch.stop()
         self.factory.services.hub.close()
         await DeferredList([port.stopListening() or _fired() for port in self._listening])
@@ -237,7 +246,8 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
                     proofs.changed(result)
         hub.commit(results)
 
-    commits = GroupCommit(writer, reactor, limits, commit, publisher.when_flushed)
+    commits = GroupCommit(writer, reactor, limits, commit, publisher.when_flushed, hub.store_changed)
+    space = DiskSpace(Path(str(url.database)).parent, reactor, hub.space_known) if lock is not None else None
     pages = PageReaders(engine, reactor, limits)
     submit = partial(commits.submit, waiter=UNHEARD)
     iterations = settings.scram_iterations
@@ -279,6 +289,7 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
         capacity,
         live,
         unowned,
+        space,
         warnings,
         admin,
     )

@@ -18,6 +18,8 @@ class ThreadConnections:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._own = threading.local()
+        # Whether the last that was asked could not be read, by whatever thread.
+        self.failing = False
 
     def open(self) -> None:
         """Connect this thread: later there may be no file left to open. Raises DBAPIError."""
@@ -29,9 +31,12 @@ class ThreadConnections:
         The server may only have been restarted since the last time.
         """
         try:
-            return self._read(read)
+            found = self._read(read)
         except DBAPIError:
-            return self._read(read)
+            self.failing = True
+            found = self._read(read)
+        self.failing = False
+        return found
 
     def _read(self, read: Callable[[Connection], Found]) -> Found:
         try:

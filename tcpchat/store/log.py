@@ -56,11 +56,13 @@ class Outcome(msgspec.Struct, frozen=True):
     """What became of a batch: one supply per change, in order.
 
     ``late`` holds changes of an earlier batch whose authors were told that its end isn't known;
-    they turned out to be committed and come before these.
+    they turned out to be committed and come before these. ``failure`` is what the database failed with, if it did:
+    not what it has against the data of a change.
     """
 
     supplies: list[Result]
     late: list[Committed]
+    failure: Exception | None = None
 
 
 class LogWriter:
@@ -101,6 +103,7 @@ class LogWriter:
         """
         late: list[Committed] = []
         supplies: list[Result] = []
+        failure: Exception | None = None
         try:
             for run in _runs(changes):
                 self._commit_run(run, supplies, late)
@@ -108,7 +111,28 @@ class LogWriter:
             # Nothing more is tried: what turned out later to be committed must not come before its elders,
             # and nobody waits for a lost server once per transaction.
             supplies += [_failed(change, error) for change in changes[len(supplies) :]]
-        return Outcome(supplies, late)
+            failure = error
+        return Outcome(supplies, late, failure)
+
+    def probe(self) -> Outcome:
+        """Commit a batch of nothing, without a second try, to find out whether the database can. Never raises.
+
+        What an earlier batch with an unknown end has committed comes to light with it, as ``late``, also if the
+        database fails after that.
+        """
+        late: list[Committed] = []
+        try:
+            connection = self._connect()
+            late += [change for change in self._resolve(connection) if not isinstance(change, ChatError | Sent)]
+            self._unresolved = ()
+            # A number that changes: what stays as it is would not be written at all.
+            self._number += 1
+            with connection.begin(), driver_cursor(connection) as cursor:
+                self._mark.run(cursor, [(NODE, self._number, "{}")])
+        except (DBAPIError, HeldElsewhere) as error:
+            self._discard_connection()
+            return Outcome([], late, error)
+        return Outcome([], late)
 
     def open(self) -> None:
         """Connect, and hold the database against other daemons. Raises DBAPIError or `HeldElsewhere`."""

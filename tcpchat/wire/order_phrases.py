@@ -14,6 +14,7 @@ from tcpchat.core.answers import (
     Bounds,
     Done,
     EmergencyLevel,
+    Health,
     Motd,
     NameRules,
     Refusal,
@@ -25,6 +26,7 @@ from tcpchat.core.answers import (
 from tcpchat.core.audit import AuditLine
 from tcpchat.core.events import Deed, PutOut, ServerEvent
 from tcpchat.core.names import HERE
+from tcpchat.core.permissions import span
 from tcpchat.core.roles import RoomRole, ServerRole
 from tcpchat.wire.view import View
 
@@ -97,6 +99,7 @@ def phrase_server_event(event: ServerEvent) -> str:
         "registration": f"({event.user} has registered.)",
         "room-created": f"(The room {event.room} was created.)",
         "room-deleted": f"(The room {event.room} was deleted.)",
+        "store": f"(The store of this server {_store(str(event.state))}{f': {event.error}' if event.error else '.'})",
     }.get(event.event, f"({event.event})")
 
 
@@ -142,6 +145,8 @@ def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
             return text.splitlines() or ["There is no message of the day."]
         case EmergencyLevel(level):
             return ["There is no emergency." if level == "off" else f"The emergency is: {level}."]
+        case Health():
+            return _health(answer, view)
         case StopPlanned(at):
             return [f"The server shuts down at {_moment(at, view)}."] if at else ["The server goes on."]
         case Watched(events):
@@ -149,6 +154,32 @@ def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
         case Done() if line := _done(asked):
             return [line]
     return None
+
+
+def _store(state: str) -> str:
+    words = {
+        "ok": "works",
+        "low-space": "has hardly any space left: nothing can be said",
+        "failing": "fails: nothing can be kept",
+    }
+    return words.get(state, state)
+
+
+def _health(health: Health, view: View) -> list[str]:
+    lines = [f"The store {_store(health.store)}, since {_moment(health.since, view)}."]
+    if health.error:
+        lines.append(f"Its last failure, at {_moment(health.failed, view)}: {health.error}")
+    if health.free_bytes is not UNSET:
+        least = f", of which {_mebibytes(health.free_bytes_least)} are needed" if health.free_bytes_least else ""
+        lines.append(f"Left on its disk: {_mebibytes(health.free_bytes)}{least}.")
+    people = "1 person is" if health.people == 1 else f"{health.people} people are"
+    rooms = "1 room" if health.rooms == 1 else f"{health.rooms} rooms"
+    lines.append(f"The server is up for {span(health.uptime * 1000)}; {people} here, and there are {rooms}.")
+    return lines
+
+
+def _mebibytes(count: int | UnsetType) -> str:
+    return f"{(count or 0) // (1 << 20):,} MiB"
 
 
 def _done(asked: object) -> str:

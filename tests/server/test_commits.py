@@ -36,13 +36,19 @@ class ThreadClock(Clock):
 
 
 class SlowLog:
-    """A log whose commits take as long as the test wants."""
+    """A log whose commits, and tries whether it works again, take as long as the test wants.
+
+    ``error`` is raised, ``failure`` is what its database fails with.
+    """
 
     def __init__(self) -> None:
         self.batches: list[list[Change]] = []
         self.begun = threading.Semaphore(0)
         self.go = threading.Semaphore(0)
         self.error: Exception | None = None
+        self.failure: Exception | None = None
+        self.probed = threading.Semaphore(0)
+        self.go_on = threading.Semaphore(0)
         self.late: list[Committed] = []
         self.purges: list[tuple[RoomId, int]] = []
         self.forgotten: list[tuple[int, int]] = []
@@ -55,6 +61,9 @@ class SlowLog:
         assert self.go.acquire(timeout=PATIENCE)
         if self.error is not None:
             raise self.error
+        if self.failure is not None:
+            refusals: list[Result] = [ChatError(Code.STORE_FAILED, "Not kept.") for _ in changes]
+            return Outcome(refusals, [], self.failure)
         results: list[Result] = []
         for change in changes:
             if isinstance(change, Append):
@@ -66,6 +75,12 @@ class SlowLog:
                 results.append(change)
         late, self.late = self.late, []
         return Outcome(results, late)
+
+    def probe(self) -> Outcome:
+        self.probed.release()
+        assert self.go_on.acquire(timeout=PATIENCE)
+        late, self.late = self.late, []
+        return Outcome([], late, self.failure)
 
     def open(self) -> None:
         pass
@@ -112,6 +127,8 @@ class Desk:
         self.clock = ThreadClock()
         self.log = SlowLog()
         self.told: list[list[Committed]] = []
+        # What was said of the database.
+        self.states: list[str] = []
         self.on_commit: Callable[[], None] = lambda: None
         self.commits = GroupCommit(
             self.log,
@@ -119,6 +136,7 @@ class Desk:
             limits or Limits(),
             self._told,
             lambda call: call(),
+            self.states.append,
         )
 
     def _told(self, results: Sequence[Result]) -> None:
@@ -136,6 +154,11 @@ class Desk:
         self.log.go.release()
         self.clock.wait()
 
+    def probe(self) -> None:
+        """Let the writer find out whether the database works again, and the reactor hear of it."""
+        self.log.go_on.release()
+        self.clock.wait()
+
 
 @pytest.fixture
 def desk() -> Iterator[Desk]:
@@ -143,8 +166,9 @@ def desk() -> Iterator[Desk]:
     desk.commits.start()
     yield desk
     stopped = desk.commits.stop()
-    desk.clock.wait()
-    assert stopped.called
+    desk.log.go_on.release(99)
+    while not stopped.called:
+        desk.clock.wait()
     assert desk.log.closed
 
 
@@ -203,6 +227,7 @@ def test_a_store_that_raises_fails_the_batch_and_not_the_next(desk: Desk, capfd:
         assert "fire" not in result.text
     assert desk.told == [[]]
     desk.log.error = None
+    desk.probe()
     (again,) = [desk.say("c")]
     desk.clock.advance(1)
     desk.commit()

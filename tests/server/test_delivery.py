@@ -90,6 +90,9 @@ class Disk:
     def open(self) -> None:
         pass
 
+    def probe(self) -> Outcome:
+        return Outcome([], [])
+
     def purge(self, room: RoomId, limit: int) -> bool:
         return True
 

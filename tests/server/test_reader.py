@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
+from twisted.logger import capturedLogs
 
 from tcpchat.core.accounts import Account, CredentialKind, State
 from tcpchat.core.entries import PersonId
@@ -89,3 +90,20 @@ def test_a_database_that_is_away_at_the_start_is_no_end(tmp_path: Path) -> None:
     with pytest.raises(ChatError) as refusal:
         accounts.account(NINA.id)
     assert refusal.value.code is Code.STORE_FAILED
+
+
+def test_a_log_is_told_of_the_first_of_many_failures(engine: Engine, reading: Reading) -> None:
+    accounts = StoredAccounts(engine)
+
+    def fail() -> None:
+        reading.failures = 2
+        with pytest.raises(ChatError):
+            accounts.account(NINA.id)
+
+    with capturedLogs() as logged:
+        fail()
+        fail()
+        assert len(logged) == 1
+        assert accounts.account(NINA.id) == NINA
+        fail()
+    assert len(logged) == 2

@@ -127,6 +127,21 @@ class Server(ABC):
         """End the server at once, as a crash would: nothing is flushed, nobody is told."""
         self._end(self.crash_signal)
 
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """Let the server, with all its processes, do nothing for a while: who asks it something waits."""
+        assert self._process is not None
+        server = self._process.pid
+        children = Path(f"/proc/{server}/task/{server}/children").read_text("ascii").split()
+        processes = [server, *map(int, children)]
+        try:
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
     def create(self) -> str:
         """Create a database; return its name."""
         self.start()

@@ -376,3 +376,43 @@ def test_what_was_acknowledged_outlives_a_crash_of_the_server(store: Store) -> N
     store.database.host.crash()
     store.database.host.start()
     assert store.written(GARDEN) == [(number, f"{number}") for number in range(1, 31)]
+
+
+def test_a_probe_commits_a_batch_of_nothing(store: Store) -> None:
+    store.furnish(GARDEN)
+    store.commit(say(GARDEN, "a"))
+    commits: list[Connection] = []
+    event.listen(store.writing, "commit", commits.append)
+    probed = store.writer.probe()
+    assert (probed.supplies, probed.late, probed.failure) == ([], [], None)
+    assert len(commits) == 1
+    assert told(store.commit(say(GARDEN, "b")).supplies) == [2]
+    assert store.written(GARDEN) == [(1, "a"), (2, "b")]
+
+
+def test_an_end_that_nobody_knows_comes_to_light_with_a_probe(store: Store) -> None:
+    store.furnish(GARDEN, KITCHEN)
+    with ExitStack() as elsewhere:
+        store.at_next_commit(lose_everything(store, elsewhere))
+        unknown = store.commit(say(GARDEN, "a"), say(CELLAR, "nowhere"), say(GARDEN, "b"))
+        assert isinstance(unknown.failure, Exception)
+    store.database.wait_until_left()
+    assert told(store.writer.probe().late) == [1, 2]
+    again = store.writer.probe()
+    assert (again.late, again.failure) == ([], None)
+    after = store.commit(say(GARDEN, "c"))
+    assert (after.late, told(after.supplies)) == ([], [3])
+    assert store.written(GARDEN) == [(1, "a"), (2, "b"), (3, "c")]
+
+
+def test_a_probe_of_a_database_that_is_held_fails_at_once(store: Store) -> None:
+    event.listen(store.writing, "connect", impatient)
+    store.furnish(GARDEN)
+    store.commit(say(GARDEN, "a"))
+    with store.database.open(writer=True).connect() as other, other.begin():
+        other.execute(text("UPDATE batches SET number = number + 100"))
+        assert store.writer.probe().failure is not None
+        assert store.pauses == []
+        other.rollback()
+    assert store.writer.probe().failure is None
+    assert told(store.commit(say(GARDEN, "b")).supplies) == [2]

@@ -9,7 +9,7 @@ from tcpchat.wire.table.row import REASON, TEXT, TIME, USER, Parameter, Row
 GROUP = "Administration"
 
 _EVENT = Parameter("EVENT", "event")
-_EVENTS = "event: login, logout, duplicate-session, role-change, room-created, room-deleted, registration or all"
+_EVENTS = "event: login, logout, duplicate-session, role-change, room-created, room-deleted, registration, store or all"
 _ADDRESS = Parameter("ADDRESS", "address")
 
 ROWS = (
@@ -190,6 +190,16 @@ ROWS = (
         words=("/emergency",),
         parameters=(Parameter("LEVEL", "level", optional=True),),
         example="/emergency no-new-guests",
+    ),
+    Row(
+        acts.AskHealth,
+        GROUP,
+        "Tell whether the server can keep what is said, and how much space is left.",
+        op="health",
+        reply="store (ok, low-space or failing), since, uptime (seconds), people, rooms, error?, failed?, free_bytes?, "
+        "free_bytes_least?",
+        words=("/health",),
+        example="/health",
     ),
     Row(
         acts.ListSessions,
