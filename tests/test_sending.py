@@ -186,8 +186,13 @@ def test_what_was_accepted_is_answered_whatever_stands_against_it_now(house: Hou
     bob.ask("mute", room="attic", user="nina")
     assert holds(Code.MUTED)
     house.chat.server.emergency = Emergency.READ_ONLY
+    house.chat.server.settle()
     assert holds(Code.EMERGENCY)
+    house.hub.space_known(0)
+    assert holds(Code.LOW_SPACE)
+    house.hub.space_known(None)
     house.chat.server.emergency = Emergency.OFF
+    house.chat.server.settle()
     nina.ask("leave", room="attic")
     assert holds(Code.NOT_IN_ROOM)
     bob.ask("ban", room="attic", user="nina")
