@@ -46,6 +46,8 @@ from tcpchat.server.turns import Turns
 # Enough to keep one core busy while another look-up waits for the disk; all but one also check signatures, 0.1 ms for
 # each key of the account.
 _LOOKUP_THREADS = 2
+# Guesses that are only looked up and given to the threads at a time, so that these need not wait for the reactor.
+_LOOKUPS_AT_ONCE = 8
 # One check for each core, but no more: each takes 19 MiB while it runs.
 _MOST_THREADS = 8
 # A check at the usual cost, rounded up: how long to wait is only an estimate.
@@ -65,15 +67,18 @@ class _Renew(Request, frozen=True):
 
 
 class _Job:
-    """A request in hand, of a ``network``, which waits with those of its ``queue``.
+    """A request in hand, of a ``network``, which has its turn among ``turns``, and waits with those of its ``queue``.
 
     ``removed`` are the credentials that were removed since it came.
     """
 
-    __slots__ = ("done", "network", "queue", "removed", "request")
+    __slots__ = ("done", "network", "queue", "removed", "request", "turns")
 
-    def __init__(self, request: Request, done: Callable[[Supply], None], network: str, queue: str) -> None:
+    def __init__(
+        self, request: Request, done: Callable[[Supply], None], network: str, queue: str, turns: Turns[_Job] | None
+    ) -> None:
         self.request = request
+        self.turns = turns
         self.done = done
         self.network = network
         self.queue = queue
@@ -84,9 +89,11 @@ class Prover:
     """Performs `Prove`, `Protect` and `ListCredentials` in threads. Its methods are called on the reactor's thread.
 
     Passwords cost a core's time: they wait in turns, a bounded number for each network, and one is checked for each
-    core (``threads``). All else is only looked up, one request for each connection. Signatures are compared with all
-    keys of an account, which takes more than a look-up: they wait in turns, too, and leave a thread to the others.
-    After a failure the next proof of that network waits, whatever its kind (`Attempts`), and takes no thread meanwhile.
+    core (``threads``). All else is only looked up, one request for each connection. What may be a guess has its turns,
+    too, so that of each kind a network has one in hand, and its failure counts for the next. Signatures are compared
+    with all keys of an account, which takes more than a look-up: they leave a thread to the others. After a failure the
+    next proof that waits with it waits longer, whatever its kind (`Attempts`), and takes no thread meanwhile; where an
+    account is at home, that is its own affair, but its turns are still those of its network.
     ``submit`` takes the changes that follow from a login, whose results nobody waits for; ``now`` gives ms since 1970,
     UTC.
     """
@@ -115,6 +122,7 @@ class Prover:
         self._limits = limits
         self._turns: Turns[_Job] = Turns(threads, limits.checks_per_address, limits.checks)
         self._signatures: Turns[_Job] = Turns(_LOOKUP_THREADS - 1, sys.maxsize, sys.maxsize)
+        self._lookups: Turns[_Job] = Turns(_LOOKUPS_AT_ONCE, sys.maxsize, sys.maxsize)
         self._hashers = ThreadPoolExecutor(threads, thread_name_prefix="password check")
         self._readers = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="account reader")
         self._attempts = Attempts(reactor.seconds, limits)
@@ -149,21 +157,18 @@ class Prover:
             return
         network = neighbourhood(address)
         account = request.account if isinstance(request, Prove) else None
-        job = _Job(request, done, network, self._attempts.queue(network, account))
+        job = _Job(request, done, network, self._attempts.queue(network, account), self._turns_of(request))
         wait = self._attempts.wait(job.queue) if _is_guess(request) else 0.0
         if wait > self._limits.wait_seconds:
             done(too_many(wait))
-        elif wait or isinstance(request, Protect) or _is_password(request):
-            if wait and job.queue not in self._resting:
-                self._rest(job.queue, wait)
-            self._queue(job)
-        elif _is_signed(request):
+            return
+        if wait and job.queue not in self._resting:
+            self._rest(job, wait)
+        if job.turns is None:
             self._jobs.add(job)
-            self._signatures.add(job.queue, job)
-            self._next_signature()
+            self._readers.submit(self._work, job)
         else:
-            self._jobs.add(job)
-            self._readers.submit(self._work, job, None)
+            self._queue(job, job.turns)
 
     def changed(self, change: CredentialsChanged) -> None:
         """Credentials were removed: a proof that was checked against one of them just before holds no more."""
@@ -180,10 +185,23 @@ class Prover:
         self._hashers.shutdown(wait=False, cancel_futures=True)
         self._readers.shutdown(wait=False, cancel_futures=True)
 
-    def _queue(self, job: _Job) -> None:
+    @property
+    def _all_turns(self) -> tuple[Turns[_Job], ...]:
+        return self._turns, self._signatures, self._lookups
+
+    def _turns_of(self, request: Request) -> Turns[_Job] | None:
+        """Return the turns in which a request waits, if it does."""
+        match request:
+            case Protect() | Prove(proof=PasswordProof()):
+                return self._turns
+            case Prove(proof=SignatureProof()):
+                return self._signatures
+        return self._lookups if _is_guess(request) else None
+
+    def _queue(self, job: _Job, turns: Turns[_Job]) -> None:
         self._turns.for_each, self._turns.total = self._limits.checks_per_address, self._limits.checks
-        ousted = self._turns.make_place(job.queue)
-        if self._turns.add(job.queue, job):
+        ousted = turns.make_place(job.network, job.queue)
+        if turns.add(job.network, job.queue, job):
             self._jobs.add(job)
             self._next()
         else:
@@ -196,32 +214,31 @@ class Prover:
         wait = len(self._turns) * _CHECK_SECONDS / self._threads
         job.done(refuse_for(wait, Code.TOO_MANY_ATTEMPTS, "Too many passwords are waiting to be checked."))
 
-    def _rest(self, queue: str, seconds: float) -> None:
-        """Let what waits in a queue wait for some time more."""
-        self._turns.rest(queue)
-        self._resting[queue] = self._reactor.callLater(seconds, self._wake, queue)
+    def _rest(self, job: _Job, seconds: float) -> None:
+        """Let what waits in the queue of a job wait for some time more."""
+        for turns in self._all_turns:
+            turns.rest(job.network, job.queue)
+        self._resting[job.queue] = self._reactor.callLater(seconds, self._wake, job.network, job.queue)
 
-    def _wake(self, queue: str) -> None:
+    def _wake(self, network: str, queue: str) -> None:
         del self._resting[queue]
-        self._turns.wake(queue)
+        for turns in self._all_turns:
+            turns.wake(network, queue)
         self._next()
 
     def _next(self) -> None:
         """Give the threads what they can take."""
-        while not self._stopped and (turn := self._turns.take()) is not None:
-            self._hashers.submit(self._work, turn[1], self._turns)
-
-    def _next_signature(self) -> None:
-        """Give the readers' threads the next signature, if they have none."""
-        while not self._stopped and (turn := self._signatures.take()) is not None:
-            self._readers.submit(self._work, turn[1], self._signatures)
+        for turns in self._all_turns:
+            pool = self._hashers if turns is self._turns else self._readers
+            while not self._stopped and (turn := turns.take()) is not None:
+                pool.submit(self._work, turn[1])
 
     def _begin(self, everyone: threading.Barrier) -> None:
         with suppress(threading.BrokenBarrierError):  # we are stopping already
             everyone.wait()  # so that each thread does this once
         self._reader.open()
 
-    def _work(self, job: _Job, turns: Turns[_Job] | None) -> None:
+    def _work(self, job: _Job) -> None:
         """Do a job, in a thread."""
         try:
             outcome = self._outcome(job.request)
@@ -232,7 +249,7 @@ class Prover:
             where = "".join(traceback.format_tb(error.__traceback__))
             self._log.error("a proof could not be checked: {kind}\n{where}", kind=type(error).__name__, where=where)
             outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
-        self._reactor.callFromThread(self._finished, job, turns, outcome)
+        self._reactor.callFromThread(self._finished, job, outcome)
 
     def _outcome(self, request: Request) -> Supply | Valid | ChangeCredentials | None:
         match request:
@@ -248,35 +265,34 @@ class Prover:
                 return self._checks.renew(credential, password)
         raise TypeError(type(request).__name__)
 
-    def _finished(
-        self, job: _Job, turns: Turns[_Job] | None, outcome: Supply | Valid | ChangeCredentials | None
-    ) -> None:
+    def _finished(self, job: _Job, outcome: Supply | Valid | ChangeCredentials | None) -> None:
         self._jobs.discard(job)
         if isinstance(outcome, WrongProof):
-            self._failed(job.queue)
-        if turns is not None:
-            turns.done(job.queue)
+            self._failed(job)
+        if job.turns is not None:
+            job.turns.done(job.network)
         if isinstance(outcome, Valid):
             outcome = self._settle(job, outcome)
         self._next()
-        self._next_signature()
         if isinstance(outcome, ChangeCredentials):
             self._submit(outcome)
         elif outcome is not None:
             job.done(outcome)
 
-    def _failed(self, queue: str) -> None:
+    def _failed(self, job: _Job) -> None:
         """A proof was wrong: let those that wait with it wait longer, or refuse them."""
+        network, queue = job.network, job.queue
         wait = self._attempts.failed(queue)
         if (waking := self._resting.pop(queue, None)) is not None:
             waking.cancel()
-            self._turns.wake(queue)
+            for turns in self._all_turns:
+                turns.wake(network, queue)
         if wait > self._limits.wait_seconds:
-            for job in self._turns.clear(queue):
-                self._jobs.discard(job)
-                job.done(too_many(wait))
-        elif self._turns.waiting(queue):
-            self._rest(queue, wait)
+            for waiting in [one for turns in self._all_turns for one in turns.clear(network, queue)]:
+                self._jobs.discard(waiting)
+                waiting.done(too_many(wait))
+        elif any(turns.is_waiting(network, queue) for turns in self._all_turns):
+            self._rest(job, wait)
 
     def _settle(self, job: _Job, valid: Valid) -> Supply:
         """Return what a proof that held is answered with, and see to what follows from it."""
@@ -289,8 +305,9 @@ class Prover:
         elif self._checks.is_old(credential):
             assert isinstance(job.request, Prove)
             assert isinstance(job.request.proof, PasswordProof)
-            renewal = _Job(_Renew(credential, job.request.proof.password), _nobody, job.network, job.queue)
-            if self._turns.add(job.queue, renewal):  # else with the next login
+            renewed = _Renew(credential, job.request.proof.password)
+            renewal = _Job(renewed, _nobody, job.network, job.queue, self._turns)
+            if self._turns.add(job.network, job.queue, renewal):  # else with the next login
                 self._jobs.add(renewal)
         return valid.proven
 
@@ -302,10 +319,6 @@ class Prover:
         if credential not in self._noted:
             self._noted[credential] = now
             self._submit(NoteUse(credential, now))
-
-
-def _is_password(request: Request) -> bool:
-    return isinstance(request, Prove) and isinstance(request.proof, PasswordProof)
 
 
 def _is_guess(request: Request) -> bool:
@@ -321,10 +334,6 @@ def _at_once(request: IssueToken | ReadKey) -> Supply:
         return IssuedToken(token, digest(token))
     except ChatError as error:
         return error.detached()
-
-
-def _is_signed(request: Request) -> bool:
-    return isinstance(request, Prove) and isinstance(request.proof, SignatureProof)
 
 
 def _cores() -> int:

@@ -578,10 +578,57 @@ def test_signatures_leave_a_thread_to_the_others_and_take_turns(house: House) ->
         house.turn()
     refused(other[0])
     assert sum(len(answers) for answers in flood) == 1
-    for _ in range(9):
+    for wait in (0.5, 1, 2, 4):
+        house.clock.advance(wait)
         house.accounts.hold.release()
         house.turn()
-    assert all(flood)
+    assert all(flood), "after five failures the others are refused"
+
+
+def test_accounts_at_home_have_one_turn_together_in_their_network(house: House) -> None:
+    office = "198.51.100.1"
+    accounts = [PersonId(number) for number in range(10, 14)]
+    for account in accounts:
+        house.accounts.add(account)
+        house.accounts.attach(CredentialKind.PASSWORD, f"hash of {SECRET}", account)
+        house.ask(guess(account), office)
+        house.let_go()
+    house.accounts.attach(CredentialKind.PASSWORD, f"hash of {SECRET}")
+    flood = [house.ask(guess(account), office) for account in accounts]
+    told = house.ask(guess())
+    for _ in range(2):
+        house.let_go()
+    proven(told[0])
+    assert [len(answers) for answers in flood] == [1, 0, 0, 0]
+
+
+def test_a_guesser_who_takes_all_places_of_a_network_leaves_one_to_who_is_at_home(house: House) -> None:
+    house.accounts.attach(CredentialKind.PASSWORD, f"hash of {SECRET}")
+    proven(house.prove(PasswordProof(SECRET)))
+    house.begun()
+    house.ask(guess(OTTO, "a wrong guess"))
+    house.begun()
+    house.let_go()
+    wrong = [house.ask(guess(OTTO, "a wrong guess")) for _ in range(5)]
+    told = house.ask(guess())
+    house.begun()
+    house.let_go()
+    proven(told[0])
+    assert [len(answers) for answers in wrong] == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "request_", [Invite(right=False), Prove(None, TokenProof("tcpchat_no")), Prove(OTTO, CertificateProof("ab"))]
+)
+def test_of_many_guesses_at_once_one_is_looked_up_before_its_failure_counts(house: House, request_: Request) -> None:
+    told = [house.ask(request_) for _ in range(20)]
+    for wait in (0.5, 1.0, 2.0, 4.0, 8.0):
+        house.turn()
+        house.clock.advance(wait - 0.1)
+        assert house._calls.empty()
+        house.clock.advance(0.2)
+    codes = [answers[0].code for answers in told if isinstance(answers[0], ChatError)]
+    assert (len(codes), codes.count(Code.TOO_MANY_ATTEMPTS)) == (20, 15)
 
 
 # Beginning, ending, faults

@@ -88,12 +88,12 @@ def test_trust_counts_for_who_connects_from_then_on() -> None:
 
 def test_what_may_wait_for_a_check_changes() -> None:
     turns: Turns[int] = Turns(1, 1, 2)
-    assert turns.add("a", 0)
-    assert not turns.add("a", 1)
+    assert turns.add("a", "a", 0)
+    assert not turns.add("a", "a", 1)
     turns.for_each, turns.total = 2, 3
-    assert turns.add("a", 1)
-    assert turns.add("b", 0)
-    assert not turns.add("c", 0)
+    assert turns.add("a", "a", 1)
+    assert turns.add("b", "b", 0)
+    assert not turns.add("c", "c", 0)
 
 
 def test_a_smaller_tail_loses_nothing() -> None:

@@ -11,7 +11,7 @@ from tcpchat.server.turns import Turns
 def filled(turns: Turns[int], jobs: dict[str, int]) -> Turns[int]:
     for address, count in jobs.items():
         for number in range(count):
-            assert turns.add(address, number)
+            assert turns.add(address, address, number)
     return turns
 
 
@@ -41,8 +41,8 @@ def test_addresses_take_turns_and_each_keeps_its_order() -> None:
 def test_a_newcomer_is_next_after_the_job_in_hand() -> None:
     turns = filled(Turns(1, 4, 100), {"flood": 4})
     assert turns.take() == ("flood", 0)
-    assert turns.add("flood", 4)
-    assert turns.add("nina", 0)
+    assert turns.add("flood", "flood", 4)
+    assert turns.add("nina", "nina", 0)
     assert turns.take() is None
     turns.done("flood")
     assert turns.take() == ("nina", 0)
@@ -52,40 +52,40 @@ def test_one_address_never_has_two_in_hand_so_another_thread_stays_free() -> Non
     turns = filled(Turns(2, 4, 100), {"flood": 4})
     assert turns.take() == ("flood", 0)
     assert turns.take() is None
-    assert turns.add("nina", 0)
+    assert turns.add("nina", "nina", 0)
     assert turns.take() == ("nina", 0)
 
 
 def test_what_waits_is_bounded_for_each_address_and_in_all() -> None:
     turns = filled(Turns(1, 2, 5), {"a": 2, "b": 2})
-    assert not turns.add("a", 9)
-    assert turns.add("c", 0)
-    assert not turns.add("d", 0)
+    assert not turns.add("a", "a", 9)
+    assert turns.add("c", "c", 0)
+    assert not turns.add("d", "d", 0)
     assert len(turns) == 5
     assert turns.waiting("a") == 2
     assert turns.waiting("d") == 0
     assert turns.take() == ("a", 0)
-    assert turns.add("a", 9), "the job in hand waits no more"
+    assert turns.add("a", "a", 9), "the job in hand waits no more"
     turns.done("a")
     assert served(turns, 5) == ["b", "c", "a", "b", "a"]
 
 
 def test_who_waits_for_nothing_takes_a_place_of_who_has_most() -> None:
     turns = filled(Turns(1, 4, 8), {"a": 2, "b": 4, "c": 2})
-    assert turns.make_place("c") is None
-    assert turns.make_place("nina") == 3
-    assert turns.add("nina", 0)
+    assert turns.make_place("c", "c") is None
+    assert turns.make_place("nina", "nina") == 3
+    assert turns.add("nina", "nina", 0)
     assert (turns.waiting("b"), len(turns)) == (3, 8)
-    assert turns.make_place("otto") == 2
-    assert turns.make_place("anna") is None, "there is a place already"
-    assert turns.add("otto", 0)
+    assert turns.make_place("otto", "otto") == 2
+    assert turns.make_place("anna", "anna") is None, "there is a place already"
+    assert turns.add("otto", "otto", 0)
     assert served(turns, 8) == ["a", "b", "c", "nina", "otto", "a", "b", "c"]
 
 
 def test_nobody_s_only_place_is_taken_away() -> None:
     turns = filled(Turns(1, 4, 3), {"a": 1, "b": 1, "c": 1})
-    assert turns.make_place("nina") is None
-    assert not turns.add("nina", 0)
+    assert turns.make_place("nina", "nina") is None
+    assert not turns.add("nina", "nina", 0)
 
 
 def test_nothing_is_kept_of_an_address_that_waits_for_nothing() -> None:
@@ -94,6 +94,51 @@ def test_nothing_is_kept_of_an_address_that_waits_for_nothing() -> None:
     assert not turns._waiting
     assert not turns._in_hand
     assert not turns._next
+
+
+def test_an_address_has_one_turn_and_its_places_however_many_queues_it_has() -> None:
+    turns: Turns[str] = Turns(4, 3, 100)
+    for number in range(3):
+        assert turns.add("flood", f"queue {number}", "flood")
+    assert not turns.add("flood", "queue 3", "flood"), "its places are taken"
+    assert turns.add("nina", "nina", "nina")
+    assert [turns.take(), turns.take(), turns.take()] == [("flood", "flood"), ("nina", "nina"), None]
+    turns.done("flood")
+    assert turns.take() == ("flood", "flood")
+
+
+def test_the_queues_of_an_address_take_turns_and_a_rest_is_of_one_of_them() -> None:
+    turns: Turns[str] = Turns(1, 9, 100)
+    for job in ("a1", "a2", "a3", "b1", "b2"):
+        turns.add("office", job[0], job)
+    turns.rest("office", "b")
+
+    def served() -> str | None:
+        turn = turns.take()
+        if turn is not None:
+            turns.done(turn[0])
+        return turn and turn[1]
+
+    assert [served(), served()] == ["a1", "a2"]
+    turns.wake("office", "b")
+    assert [served(), served()] == ["b1", "a3"]
+    turns.rest("office", "b")
+    assert served() is None
+    turns.wake("office", "b")
+    assert turns.clear("office", "b") == ["b2"]
+    assert (served(), len(turns), turns.waiting("office")) == (None, 0, 0)
+
+
+def test_one_queue_that_has_all_places_of_its_address_gives_one_to_another() -> None:
+    turns: Turns[str] = Turns(1, 3, 100)
+    for job in ("s1", "s2", "s3"):
+        turns.add("office", "strangers", job)
+    assert turns.make_place("office", "strangers") is None
+    assert turns.make_place("office", "nina") == "s3"
+    assert turns.add("office", "nina", "n1")
+    assert turns.make_place("office", "otto") == "s2"
+    assert turns.add("office", "otto", "o1")
+    assert turns.make_place("office", "anna") is None, "nobody has several"
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60), st.integers(1, 3))
@@ -124,7 +169,7 @@ def test_every_job_is_done_once_and_nobody_is_passed_over_twice(steps: list[tupl
             passed[address] = []
 
     for number, (address, more) in enumerate(steps):
-        if more and turns.add(address, number):
+        if more and turns.add(address, address, number):
             added.append((address, number))
             if address not in running:
                 passed.setdefault(address, [])
