@@ -89,6 +89,8 @@ class MemoryStore:
         self._secretive: list[tuple[Secretive, Callable[[Supply], None]]] = []
         self._pages: list[tuple[Reading, Callable[[Supply], None]]] = []
         self.audit: list[AuditRecord] = []
+        # Where accounts were made.
+        self.homes: list[tuple[PersonId, str]] = []
         self.effects: list[Effect] = []
         self.sent: dict[str, tuple[int, Entry]] = {}
 
@@ -105,6 +107,9 @@ class MemoryStore:
 
     def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
         self._secretive.append((request, done))
+
+    def registered(self, account: PersonId, address: str) -> None:
+        self.homes.append((account, address))
 
     def prove(self) -> None:
         """Check every proof, and make every secret."""

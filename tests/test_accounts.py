@@ -111,6 +111,26 @@ def test_a_name_that_is_being_stored_is_nobody_else_s_though_one_s_own_is_too(ho
     assert refusal(ian, "nick", name="Ian") is Code.NAME_TAKEN
 
 
+@pytest.mark.parametrize("during", ["the hash", "the commit"])
+def test_who_is_put_out_while_registering_leaves_no_claim(house: House, during: str) -> None:
+    operator, nina = Script(house, operator=True), Script(house, "nina")
+    nina.post("register", password=SECRET)
+    if during == "the commit":
+        house.store.prove()
+    operator.ask("disconnect", user="nina")
+    assert not house.chat.claims
+    assert len(house.chat.accounts) == (during == "the commit")
+
+
+def test_nobody_logs_in_any_more_who_is_being_put_out(house: House) -> None:
+    registered(house, "nina").ask("quit")
+    guest, operator = Script(house, "guest"), Script(house, operator=True)
+    operator.ask("subscribe", event="login")
+    guest.post("login", name="nina", password=SECRET)
+    operator.ask("disconnect", user="guest")
+    assert operator.take() == []
+
+
 def test_who_holds_the_first_numbers_behind_a_name_makes_nobody_try_them_all(house: House) -> None:
     for name in ("nina", *(f"nina{number}" for number in range(2, 20))):
         Script(house, name)

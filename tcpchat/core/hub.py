@@ -36,7 +36,16 @@ from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
 from tcpchat.core.events import QUARTER_MS, Members, QuarterBegun
-from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, ReadPage, Request, Result, Supply
+from tcpchat.core.requests import (
+    CredentialsChanged,
+    Deleted,
+    Enact,
+    NameRule,
+    ReadPage,
+    Request,
+    Result,
+    Supply,
+)
 from tcpchat.core.roles import Membership
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.server_state import Emergency
@@ -216,9 +225,12 @@ class Hub:
         return backlog.members(self._chat, session, room)
 
     def _conclude(self, session: Session, command: Command, supply: Supply | None) -> Answer:
-        """Answer what a session that is being ended had begun, if there is nothing left to do but to tell."""
+        """Answer what a session that is being ended had begun, if it is committed and nothing is left but to tell.
+
+        What was only proved or read by then leads to nothing more: nobody logs in or claims a name any longer.
+        """
         assert session.ended is not None
-        if supply is not None:
+        if isinstance(supply, Result):
             outcome = HANDLERS[type(command)](self._chat, session, command, supply)
             if isinstance(outcome, Answer):
                 return outcome

@@ -339,7 +339,8 @@ class Limits:
     home_days: int = limit(
         30,
         "days",
-        "How long an account is at home in a network where it has logged in: there it waits for its own failures only.",
+        "How long an account is at home in a network where it was made or has logged in: there it waits for its own "
+        "failures only.",
         least=0,
         most=36_500,
     )

@@ -18,6 +18,7 @@ from tcpchat.core.login import admit, check_anonymous, check_kept, land
 from tcpchat.core.membership import sign_out
 from tcpchat.core.names import check_person_name, fold
 from tcpchat.core.people import call
+from tcpchat.core.permissions import server_ban
 from tcpchat.core.proofs import PasswordProof
 from tcpchat.core.ranks import check_other_owner
 from tcpchat.core.requests import Invite, Protect, Protected, Prove, Proven, Request, SaveAccount, Supply
@@ -121,6 +122,8 @@ def _check_registration(chat: Chat, session: Session, name: str, code: str) -> s
         raise ChatError(Code.EMERGENCY, "Nobody can register for now: please try again later.", rule="emergency")
     check_keeping(chat)
     name = check_person_name(name or (person.name if person else ""), chat.limits, chat.policy.forbidden)
+    if banned := server_ban(chat, None, name, session.channel.address):
+        raise banned
     check_allowed(chat, session, name)
     check_free(chat, name, person)
     return name

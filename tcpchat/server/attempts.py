@@ -17,9 +17,9 @@ _MOST_DOUBLINGS = 30
 class Attempts:
     """Remembers failures, at most ``failures_remembered`` of each kind. ``seconds`` is a clock.
 
-    An account that has proved itself from a network is at home there: its proofs wait for its own failures only. So
-    a guesser behind the same router keeps nobody out who has been there before, and the guesser's own account opens
-    no other. A success forgives the failures of that account there, never those of the others in the network.
+    An account that was made or has proved itself from a network is at home there: its proofs wait for its own failures
+    only. So a guesser behind the same router keeps nobody out who has been there before, and the guesser's own account
+    opens no other. A success forgives the failures of that account there, never those of the others in the network.
     """
 
     def __init__(self, seconds: Callable[[], float], limits: Limits) -> None:
@@ -60,7 +60,7 @@ class Attempts:
         return delay
 
     def proved(self, network: str, account: PersonId) -> None:
-        """An account has proved itself from a network: it is at home there."""
+        """An account has proved itself from a network, or was made there: it is at home there."""
         own = f"{network} {account}"
         self._failures.pop(own, None)
         self._home.pop(own, None)

@@ -11,6 +11,7 @@ import msgspec
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from tcpchat.core.accounts import Account
 from tcpchat.core.answers import Answer, Done, Goodbye
 from tcpchat.core.commands import Command, Hello, Leave, Quit
 from tcpchat.core.entries import Entry, RoomId, Sent
@@ -61,6 +62,7 @@ class _Slot(msgspec.Struct, gc=False):
     size: int = 0
     answer: Answer | ChatError | None = None
     entry: tuple[RoomId, int] | None = None
+    registered: bool = False
 
     def done(self, supply: Supply) -> None:
         """Take what the hub needed."""
@@ -348,7 +350,12 @@ class Connection:
 
     def step(self, slot: _Slot, command: Command, supply: Supply | None = None) -> None:
         """Ask the hub, and perform what it needs: it will be asked again with the result."""
-        meter = None if slot.pipelined else self._meter(supply)  # what is said has its price, and is not measured
+        meter = None
+        if not slot.pipelined:  # what is said has its price, and is not measured
+            meter = self._meter(supply)
+            if type(supply) is Account and type(command) in REGISTRATIONS:
+                slot.registered = True
+                self._services.proofs.registered(supply.id, self._peer.address)
         try:
             outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
         except ChatError as error:
@@ -399,7 +406,8 @@ class Connection:
 
     def _answer_measured(self, slot: _Slot) -> None:
         """Send an answer that had to be waited for, at its author's expense."""
-        if self._pace is not None and type(slot.request.asks) in REGISTRATIONS and isinstance(slot.answer, ChatError):
+        # One that was made counts, even if its owner was not let in after that.
+        if self._pace is not None and type(slot.request.asks) in REGISTRATIONS and not slot.registered:
             self._pace.give_back_registration()
         meter = self._meter()
         self._answer()

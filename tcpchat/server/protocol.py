@@ -89,7 +89,8 @@ class ChatProtocol(LineSplitter):
         )
         self._deadline: IDelayedCall = clock.callLater(self._limits.login_seconds, self._too_late)
         self._roster.add(self)
-        self._entrance.open()
+        if not self._input_ended:  # it may be refused already
+            self._entrance.open()
 
     def dataReceived(self, data: bytes) -> None:
         """Take a chunk: find out who speaks, then split it into lines."""

@@ -18,6 +18,7 @@ from tcpchat.auth.passwords import Hasher
 from tcpchat.auth.tokens import digest, new_token
 from tcpchat.core.accounts import Credential, CredentialId, CredentialKind
 from tcpchat.core.addresses import neighbourhood
+from tcpchat.core.entries import PersonId
 from tcpchat.core.limits import Limits
 from tcpchat.core.proofs import PasswordProof, SignatureProof
 from tcpchat.core.requests import (
@@ -175,6 +176,10 @@ class Prover:
         removed = set(change.removed).difference(credential.id for credential in change.added)
         for job in self._jobs:
             job.removed |= removed
+
+    def registered(self, account: PersonId, address: str) -> None:
+        """An account was made from ``address``: it is at home there."""
+        self._attempts.proved(neighbourhood(address), account)
 
     def stop(self) -> None:
         """End the threads after the checks in hand; who waits hears nothing more."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
+from tcpchat.core.entries import PersonId
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
 from tcpchat.core.requests import Change, Secretive, Supply
@@ -25,6 +26,9 @@ class Commits(Protocol):
 
 class Proofs(Protocol):
     """What checks proofs and makes secrets; `tcpchat.server.prover.Prover` is the real one."""
+
+    def registered(self, account: PersonId, address: str) -> None:
+        """An account was made by a peer at ``address``."""
 
     def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
         """Do what is asked for a peer at ``address``, and give the result to ``done``."""

@@ -23,7 +23,7 @@ from twisted.internet.task import Clock
 
 from tcpchat.core.catalogue import lobby_record
 from tcpchat.core.chat import Chat, Identity
-from tcpchat.core.entries import LOBBY_ID, Entry, RoomId, Seq
+from tcpchat.core.entries import LOBBY_ID, Entry, PersonId, RoomId, Seq
 from tcpchat.core.history import trim
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
@@ -233,6 +233,9 @@ class BusyHouse:
     def submit(self, change: Change, waiter: Waiter) -> None:
         self._untold += 1
         self._commits.submit(change, waiter)
+
+    def registered(self, account: PersonId, address: str) -> None:
+        raise AssertionError("nobody registers")
 
     def perform(self, request: Secretive, address: str, done: Callable[[Supply], None]) -> None:
         raise AssertionError("nobody has an account here")

@@ -8,6 +8,7 @@ from ipaddress import ip_network
 
 import pytest
 
+from tcpchat.core.bans import SERVER, Ban, BanId, Subject
 from tcpchat.core.chat import Policy
 from tcpchat.core.entries import LOBBY_ID
 from tcpchat.core.limits import Limits
@@ -20,6 +21,11 @@ Person = Script | Terminal
 
 def errors(script: Script) -> list[dict[str, object]]:
     return [line["error"] for line in script.take() if line.get("status") == "error"]
+
+
+def ban(address: str) -> Ban:
+    """Return a ban of an address from the server."""
+    return Ban(BanId(1), SERVER, Subject.ADDRESS, f"{address}/32", address, "", "ada", 0, 0)
 
 
 # Connections.
@@ -283,6 +289,51 @@ def test_an_account_that_could_not_be_made_is_not_counted() -> None:
     Script(house, "p8", host="198.51.100.1").ask("register", password="long enough words")
 
 
+def test_a_banned_address_makes_no_accounts() -> None:
+    house = House()
+    admin = Script(house, operator=True)
+    admin.ask("server-ban", address="198.51.100.7")
+    for op in ("register", "may"):
+        with pytest.raises(ChatError) as caught:
+            Script(house, host="198.51.100.7").ask(
+                op, name="nina", **({"what": "register"} if op == "may" else {"password": "long enough words"})
+            )
+        assert caught.value.code is Code.BANNED
+    late = Script(house, host="198.51.100.8")
+    late.post("register", name="nina", password="long enough words")
+    house.chat.bans.add(ban("198.51.100.8"))
+    house.settle()
+    assert late.take()[-1]["error"]["code"] == "banned"
+    assert len(house.chat.accounts) == 0
+
+
+def test_an_account_that_was_made_counts_even_if_its_owner_is_not_let_in() -> None:
+    house = House(Limits(registrations_per_hour=1))
+    nina = Script(house)
+    nina.post("register", name="nina", password="long enough words")
+    house.clock.advance(0)
+    house.store.prove()  # it is about to be stored
+    house.chat.bans.add(ban("192.0.2.1"))
+    house.settle()
+    assert nina.take()[-1]["error"]["code"] == "banned"
+    assert len(house.chat.accounts) == 1
+    house.chat.bans.remove(ban("192.0.2.1"))
+    with pytest.raises(ChatError, match="Many accounts have been made"):
+        Script(house).ask("register", name="otto", password="long enough words")
+
+
+def test_an_account_is_at_home_where_it_was_made() -> None:
+    house = House()
+    nina = Script(house, "nina", host="198.51.100.7")
+    with pytest.raises(ChatError):
+        nina.ask("register", password="short")
+    assert not house.store.homes
+    nina.ask("register", password="long enough words")
+    nina.ask("password", old="long enough words", new="other long words")
+    (account,) = house.store.accounts
+    assert house.store.homes == [(account, "198.51.100.7")]
+
+
 def test_an_invitation_code_goes_the_way_of_proofs() -> None:
     house = House()
     house.chat.policy = Policy(registration="invitation", invitations=frozenset(["let me in"]))
@@ -291,6 +342,19 @@ def test_an_invitation_code_goes_the_way_of_proofs() -> None:
         nina.ask("register", password="long enough words", code="guess")
     assert caught.value.code is Code.NOT_ALLOWED
     assert nina.ask("register", password="long enough words", code="let me in")["user"]["name"] == "nina"
+
+
+def test_who_is_refused_by_a_full_server_is_freed_though_it_stays_for_a_while() -> None:
+    house = House(capacity=0)
+    before = len(house.clock.getDelayedCalls())
+    refused = [house.connect(f"198.51.100.{number}") for number in range(80)]
+    house.clock.advance(1.5)
+    for transport in refused:
+        if not transport.closed:
+            transport.tear()
+    assert not house.factory.services.publisher._sessions
+    assert not house.factory.connections
+    assert len(house.clock.getDelayedCalls()) == before
 
 
 @pytest.mark.parametrize("said", [b"", b"half a li", b'{"op":"login","data":{"na', b"nina\n", b'{"op":"ping"}\n'])

@@ -807,6 +807,18 @@ def test_who_was_there_before_is_not_kept_out_by_a_guesser_behind_the_same_route
     assert isinstance(told[0], Proven)
 
 
+def test_who_was_made_there_is_not_kept_out_either(house: House) -> None:
+    house.accounts.attach(CredentialKind.PASSWORD, f"hash of {SECRET}")
+    house.prover.registered(NINA, HOME)
+    house.ask(guess(OTTO, "a wrong guess"))
+    house.begun()
+    house.let_go()
+    told = house.ask(guess())
+    house.begun()
+    house.let_go()
+    assert isinstance(told[0], Proven)
+
+
 def test_an_expired_token_is_no_guess(house: House) -> None:
     token = new_token()
     house.accounts.attach(CredentialKind.TOKEN, digest(token), expires=1)
