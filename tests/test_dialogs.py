@@ -81,13 +81,74 @@ def test_a_wrong_old_password_is_asked_for_again_and_never_said(house: House) ->
     assert bob.take() == []
 
 
-def test_who_has_no_name_is_asked_for_it_again_after_three_wrong_passwords(house: House) -> None:
+@pytest.mark.parametrize("name", [None, "visitor"])
+def test_a_wrong_password_is_asked_for_until_an_empty_line_and_becomes_no_name(house: House, name: str | None) -> None:
     registered(house).ask("quit")
-    nina = Terminal(house)
-    wrong = "That name and what proves it don't belong together."
-    assert type_all(nina, "nina", "one", "two", "three")[-2:] == [wrong, "What is your name?"]
-    guest = Terminal(house, "visitor")
-    assert type_all(guest, "/login nina", "one", "two", "three", "four")[-1] == ASKED + SEEN
+    bob = listener(house)
+    person = Terminal(house, name)
+    bob.take()
+    assert type_all(person, "/login nina", *(f"hunter{number}" for number in range(6)))[-1] == ASKED + SEEN
+    assert bob.take() == []
+    assert [user.name for user in house.hub.users] == ["bob", *([name] if name else [])]
+    assert type_all(person, "")[-1] == ("Nothing was done." if name else "What is your name?")
+
+
+@pytest.mark.parametrize("name", [None, "visitor"])
+def test_a_password_that_came_too_fast_is_asked_for_again(house: House, name: str | None) -> None:
+    registered(house).ask("quit")
+    bob = listener(house)
+    person = Terminal(house, name)
+    type_all(person, "/login nina")
+    bob.take()
+    house.factory.admission.paces.work.take("192.0.2.1", 1.0)  # by somebody else behind the same router
+    assert type_all(person, SECRET)[-2:] == [
+        "That is too much at once, so it was not done. Please try again in 10 seconds. To give up, press Enter.",
+        ASKED + SEEN,
+    ]
+    house.clock.advance(10)
+    assert "Hello, nina. Type /help to see what you can do." in type_all(person, SECRET)
+    assert not [line for line in bob.take() if SECRET in line]
+
+
+def test_a_new_password_that_could_not_be_stored_is_asked_for_again(house: House) -> None:
+    bob, nina = listener(house), Terminal(house, "nina")
+    bob.take()
+    type_all(nina, "/register", SECRET)
+    house.store.failing = True
+    assert type_all(nina, SECRET)[-1] == NEW + SEEN
+    house.store.failing = False
+    assert type_all(nina, SECRET, SECRET)[-1].startswith("The name nina is yours now.")
+    assert bob.take() == []
+
+
+def test_a_mistyped_login_at_a_question_leaves_the_question(house: House) -> None:
+    registered(house).ask("quit")
+    bob, person = listener(house), Terminal(house, "visitor")
+    type_all(person, "/login nina")
+    bob.take()
+    assert type_all(person, "/login")[-1] == ASKED
+    assert "Hello, nina. Type /help to see what you can do." in type_all(person, SECRET)
+    assert not [line for line in bob.take() if SECRET in line]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "login nina correct horse battery staple",
+        "/ login nina hunter2",
+        "identify hunter2",
+        "nickserv identify hunter2",
+    ],
+)
+def test_a_mistyped_login_with_words_that_may_be_a_password_is_not_said(house: House, line: str) -> None:
+    bob, person = listener(house), Terminal(house, "visitor")
+    person.take()
+    bob.take()
+    person.type(line)
+    assert bob.take() == []
+    person.type("no")
+    person.type("password managers keep many words for you")
+    assert [text.partition(": ")[2] for text in bob.take()] == ["password managers keep many words for you"]
 
 
 # What is asked of the hub before.

@@ -40,7 +40,14 @@ class Questions:
         if dialog.hidden:
             self._screen.reveal()
         if is_command(text):
-            asked = understand(text, named=named)
+            try:
+                asked = understand(text, named=named)
+            except ChatError as error:
+                if not self._interactive:
+                    self.open = dialog
+                    raise
+                self.pose(dialog, error.text)
+                return None
             if isinstance(asked, Words):  # the help
                 self.pose(dialog, HELP)
                 return None
@@ -56,10 +63,10 @@ class Questions:
         self.made = dialog if dialog.hidden else None
         return found
 
-    def ask_again(self, dialog: Dialog | None, error: ChatError, attempts: int | None = None) -> bool:
-        """Ask once more after a refusal, if that may help and ``attempts`` are not used up; return whether it does."""
+    def ask_again(self, dialog: Dialog | None, error: ChatError) -> bool:
+        """Ask once more after a refusal, if that may help; return whether it does."""
         again = dialog.again(error) if dialog is not None and self._interactive else None
-        if again is None or (attempts is not None and again.tries >= attempts):
+        if again is None:
             return False
         self.pose(again, advice(error))
         return True

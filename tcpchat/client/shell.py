@@ -26,7 +26,7 @@ from tcpchat.core.events import Event, Message, Moderated, Notice, PutOut, RoomD
 from tcpchat.core.names import fold
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
-from tcpchat.wire.dialog import ATTEMPTS, Dialog
+from tcpchat.wire.dialog import Dialog
 from tcpchat.wire.grammar import password_of, understand
 from tcpchat.wire.phrases import NAME_QUESTION, Words, phrase_answer, phrase_error
 from tcpchat.wire.view import Adjust
@@ -282,7 +282,7 @@ class Shell:
         self.caller.stop()
         if "registered" in error.facts and made is None:
             self._questions.pose(password_of(str(error.facts["registered"])))
-        elif not self._questions.ask_again(made, error, ATTEMPTS):
+        elif not self._questions.ask_again(made, error):
             self._refuse(error)
         self._screen.resume()
 

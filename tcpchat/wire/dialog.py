@@ -17,8 +17,21 @@ HELP = (
     "an answer that begins with such a word is typed with the slash twice."
 )
 
-# After so many wrong passwords whoever has no name yet is asked for that again, as somebody may have meant another.
-ATTEMPTS = 3
+# Refusals that can pass, or that another answer may escape. Whoever reads one of these types the secret again: it must
+# be asked for, however often, or it would be said to everybody, or be taken for a name.
+_PASSING = frozenset(
+    (
+        Code.BAD_CREDENTIALS,
+        Code.BUSY,
+        Code.EMERGENCY,
+        Code.INTERNAL,
+        Code.RATE_LIMITED,
+        Code.SHUTTING_DOWN,
+        Code.STORE_FAILED,
+        Code.TOO_MANY_ATTEMPTS,
+        Code.TOO_MANY_CONNECTIONS,
+    )
+)
 _COMMANDS = ("/help", "/login", "/quit", ":quit")
 
 
@@ -26,8 +39,7 @@ class Dialog(Answer, frozen=True):
     """What is to be asked, and what is made of the answers; an empty answer gives it up.
 
     ``hidden``: the answers are secrets. ``check`` is what the hub is asked before the first question. From the
-    question ``fresh`` on a new secret is asked for; that is done again when it won't do. ``tries`` counts what was
-    refused so far.
+    question ``fresh`` on a new secret is asked for; that is done again when it won't do.
     """
 
     questions: tuple[str, ...]
@@ -36,7 +48,6 @@ class Dialog(Answer, frozen=True):
     check: Command | None = None
     fresh: int | None = None
     given: tuple[str, ...] = ()
-    tries: int = 0
 
     @property
     def question(self) -> str:
@@ -53,14 +64,17 @@ class Dialog(Answer, frozen=True):
         return replace(self, given=given)
 
     def again(self, error: ChatError) -> Dialog | None:
-        """Return what is to be asked after a refusal, so that nobody types a secret when nothing asks for it."""
-        if error.code in (Code.BAD_CREDENTIALS, Code.TOO_MANY_ATTEMPTS):
+        """Return what is to be asked after a refusal, so that nobody types a secret when nothing asks for it.
+
+        None if no answer helps. Only an empty answer, or a command, ends what is asked again.
+        """
+        if error.code in _PASSING:
             kept = 0
         elif self.fresh is not None and error.code in (Code.WEAK_PASSWORD, Code.BAD_FIELD):
             kept = self.fresh
         else:
             return None
-        return replace(self, given=self.given[:kept], tries=self.tries + 1)
+        return replace(self, given=self.given[:kept])
 
 
 def is_command(text: str) -> bool:
@@ -70,7 +84,7 @@ def is_command(text: str) -> bool:
 
 def advice(error: ChatError) -> str:
     """Return why a question is asked again, and what else one can do."""
-    when = "To give up," if error.code is Code.TOO_MANY_ATTEMPTS else "Try again, or"  # that says when to try again
+    when = "To give up," if "retry_after" in error.facts else "Try again, or"  # that says when to try again
     return f"{error.text} {when} press Enter."
 
 

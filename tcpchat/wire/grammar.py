@@ -54,10 +54,15 @@ from tcpchat.wire.view import Adjust, parse_offset
 
 _DELETING = "This deletes your account for good."
 _SLIP = "That looks like a command with a password, so it was not said. Type yes to say it all the same:"
-# What may stand before a mistyped command, and how many words it has at most.
+# What may stand before a mistyped command, and how many words it has at most; a password may be several.
 _MARKS = " /\\.:!-"
 _SLIP_WORDS = 4
-_SECRETIVE = ("login", "register", "password", "unregister")
+_PHRASE_WORDS = 12
+# The last two are of other chats.
+_SECRETIVE = ("login", "register", "password", "unregister", "identify", "nickserv")
+# With the first few sentences begin; in those that do, one of the others comes next, which are hardly anybody's name.
+_TELLING = ("login", "identify", "nickserv")
+_VERBS = frozenset("is isn't was wasn't has had does doesn't did didn't works fails failed and or to with page".split())
 
 _KEY_CHARACTERS = 128
 # As in 30s, 10min, 2 hours.
@@ -197,10 +202,13 @@ def _room(setting: str, value: str) -> SetRoom:
 
 def _is_slip(line: str) -> bool:
     """Return whether a line of speech looks like a command with a password that was mistyped."""
-    words = line.lstrip(_MARKS).split()
-    if not 2 <= len(words) <= _SLIP_WORDS:
+    bare = line.lstrip(_MARKS)
+    words = bare.lower().split()
+    if not 2 <= len(words) <= _PHRASE_WORDS:
         return False
-    return bool(get_close_matches(words[0].lower(), _SECRETIVE, n=1, cutoff=0.8))
+    if len(words) > _SLIP_WORDS and bare == line:
+        return words[0] in _TELLING and words[1] not in _VERBS
+    return bool(get_close_matches(words[0], _SECRETIVE, n=1, cutoff=0.8))
 
 
 def _confirmed(line: str, given: Sequence[str]) -> Command:

@@ -13,7 +13,7 @@ from tcpchat.core.commands import Arrive, Command, Logout, Unregister
 from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.codec import Outlet, Request
-from tcpchat.wire.dialog import ATTEMPTS, GIVEN_UP, HELP, Dialog, advice, is_command
+from tcpchat.wire.dialog import GIVEN_UP, HELP, Dialog, advice, is_command
 from tcpchat.wire.grammar import password_of, understand
 from tcpchat.wire.keys import edited
 from tcpchat.wire.phrases import NAME_QUESTION, Words, greeting_lines, phrase_answer, phrase_error, phrase_events
@@ -155,9 +155,7 @@ class TextCodec:
             if asks.password is not None and made is None:
                 made = password_of(asks.name)
         again = None if made is None or asks is made.check else made.again(error)
-        if again is None or (again.tries >= ATTEMPTS and not self._name):
-            return None
-        return again, advice(error)
+        return None if again is None else (again, advice(error))
 
     def _pose(self, dialog: Dialog, why: str = "") -> bytes:
         """Ask; a question for a secret waits a moment for telnet to hide the answer (RFC 857), or comes with a warning.
@@ -232,8 +230,12 @@ class TextCodec:
         return found
 
     def _interrupted(self, dialog: Dialog, text: str, outlet: Outlet) -> Command | Words:
-        """Do one of the commands that work while something is asked."""
-        asked = understand(text, named=bool(self._name))
+        """Do one of the commands that work while something is asked; one that is mistyped leaves the question."""
+        try:
+            asked = understand(text, named=bool(self._name))
+        except ChatError as error:
+            self._dialog = dialog
+            return Words((error.text, dialog.question))
         if isinstance(asked, Words):  # the help
             self._dialog = dialog
             return Words((HELP, dialog.question))

@@ -99,10 +99,25 @@ def test_a_password_that_will_not_do_is_asked_for_again_and_never_said(house: Ho
     assert bob.heard() == []
 
 
+def test_a_wrong_password_before_the_login_is_asked_for_until_an_empty_line(house: House, bob: Script) -> None:
+    enrol(house)
+    bob.take()
+    guest = Guest(house.clock, "tina")
+    guest.connect(house)
+    for _ in range(5):
+        guest.type("wrong horse")
+        guest.connect(house)
+        assert guest.take()[-1] == "The password of tina:"
+    guest.type("")
+    assert guest.take() == ["What is your name?"]
+    assert bob.saw() == []
+
+
 def test_a_guest_logs_in_on_the_same_connection_and_stays_one_when_that_fails(house: House) -> None:
     enrol(house)
     guest = arrive(house)
     assert type_all(guest, house, "/login tina", "wrong horse")[-1] == "The password of tina:"
+    assert type_all(guest, house, "/login")[-1] == "The password of tina:"
     assert type_all(guest, house, "", "/join tea", "/whois visitor")[-1].startswith("visitor is a guest")
     assert HELLO in type_all(guest, house, "/login tina", SECRET)
     assert type_all(guest, house, "/login bob")[-1] == "You are logged in as tina already. Type /logout first."
