@@ -20,6 +20,7 @@ from tcpchat.core.entries import LOBBY_ID, Entry, PersonId, RoomId, RoomRecord, 
 from tcpchat.core.history import trim
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
+from tcpchat.core.permissions import key_needed
 from tcpchat.core.proofs import CertificateProof, PasswordProof, SignatureProof, TokenProof
 from tcpchat.core.requests import (
     Append,
@@ -57,6 +58,8 @@ from tcpchat.core.requests import (
     SaveAccount,
     Secretive,
     Supply,
+    Unlock,
+    Unlocked,
 )
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
@@ -121,6 +124,8 @@ class MemoryStore:
         match request:
             case Invite(right):
                 return Invited() if right else ChatError(Code.NOT_ALLOWED, "That is no invitation code.", field="code")
+            case Unlock(label, right):
+                return Unlocked() if right else key_needed(label, shown=True)
             case Protect(password):
                 if len(password) < 8:
                     return ChatError(Code.WEAK_PASSWORD, "That password is too short.")

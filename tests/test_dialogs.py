@@ -135,7 +135,7 @@ def test_a_mistyped_login_at_a_question_leaves_the_question(house: House) -> Non
     "line",
     [
         "login nina correct horse battery staple",
-        "/ login nina hunter2",
+        ".login nina correct horse battery",
         "identify hunter2",
         "nickserv identify hunter2",
     ],

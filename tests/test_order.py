@@ -778,6 +778,19 @@ def test_a_room_that_an_admin_deletes_is_on_record(house: House, nina: Script) -
     assert [(act["act"], act["on"]) for act in ada.ask("audit")["acts"]] == [("delete", "tea")]
 
 
+def test_a_key_that_is_needed_goes_the_way_of_proofs(house: House, nina: Script) -> None:
+    nina.ask("room-set", room="tea", key="oolong")
+    carl = Script(house, "carl")
+    for key in ("assam", "oolong"):
+        carl.post("join", room="tea", key=key)
+        house.clock.advance(0)
+        assert house.store.idle is False
+        house.settle()
+    assert [line["status"] for line in carl.take() if "status" in line] == ["error", "ok"]
+    carl.post("join", room="tea", key="oolong", last=0)  # who is in it needs none
+    assert house.store.idle
+
+
 def test_a_wrong_key_is_called_so(house: House, nina: Script) -> None:
     nina.ask("room-set", room="tea", key="oolong")
     carl = Script(house, "carl")

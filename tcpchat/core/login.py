@@ -25,7 +25,7 @@ from tcpchat.core.proofs import (
     TokenProof,
     login_message,
 )
-from tcpchat.core.requests import CreateRoom, Prove, Proven, ReadPage, Supply
+from tcpchat.core.requests import Prove, Proven, Request, Supply
 from tcpchat.core.roles import ServerRole
 from tcpchat.core.state import Person, Session
 from tcpchat.core.text import clean
@@ -51,9 +51,7 @@ def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -
     return Prove(account.id if account else None, proof)
 
 
-def arrive(
-    chat: Chat, session: Session, command: Arrive, supply: Supply | None
-) -> Arrived | CreateRoom | ReadPage | Prove:
+def arrive(chat: Chat, session: Session, command: Arrive, supply: Supply | None) -> Arrived | Request:
     """Log in and join the lobby; the name of an account needs its password."""
     if supply is None:
         check_anonymous(session)
@@ -70,7 +68,7 @@ def arrive(
     return land(chat, session, person, supply)
 
 
-def land(chat: Chat, session: Session, person: Person, supply: Supply | None) -> Arrived | CreateRoom | ReadPage:
+def land(chat: Chat, session: Session, person: Person, supply: Supply | None) -> Arrived | Request:
     """Enter the lobby after a login; that stands even when the lobby refuses."""
     try:
         lobby = join(chat, session, Join(LOBBY), supply)

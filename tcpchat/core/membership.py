@@ -14,10 +14,14 @@ from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Crowd, MemberJoined, MemberLeft, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.names import HERE
-from tcpchat.core.permissions import check_enter, check_read, readable
-from tcpchat.core.requests import CreateRoom, ReadPage, Supply
+from tcpchat.core.permissions import check_enter, check_read, needs_key, readable
+from tcpchat.core.requests import CreateRoom, ReadPage, Supply, Unlock
+from tcpchat.core.settings import opens
 from tcpchat.core.state import Room, Session
 from tcpchat.errors import ChatError, Code
+
+Arriving = JoinedRoom | CreateRoom | ReadPage | Unlock
+"""What joining a room comes to, or what is needed for it."""
 
 
 def sign_out(chat: Chat, session: Session) -> None:
@@ -138,9 +142,14 @@ def close(chat: Chat, session: Session, command: Quit, supply: Supply | None) ->
     return Goodbye()
 
 
-def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> JoinedRoom | CreateRoom | ReadPage:
-    """Enter a room with a part of its log, so that what is said next follows without a gap."""
+def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> Arriving:
+    """Enter a room with a part of its log, so that what is said next follows without a gap.
+
+    A key that is needed goes the way of proofs first: it could be guessed.
+    """
     person = chat.person(session)
+    if isinstance(supply, ChatError) and supply.code is not Code.ROOM_EXISTS:
+        raise supply
     if command.last is not None and command.after is not None:
         raise ChatError(Code.BAD_FIELD, "Give only one of last and after.", field="after")
     room = session.current if command.room == HERE else chat.rooms.get(command.room)
@@ -154,6 +163,9 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
     if command.key and not room.settings.key:
         text = f"{room.label} has no key, and the name of a room is one word: leave out what follows it."
         raise ChatError(Code.BAD_FIELD, text, field="key")
+    if supply is None and command.key and needs_key(chat, session, room):
+        account = person.id if person.registered else None
+        return Unlock(room.label, opens(room.settings, room.id, command.key), account)
     check_enter(chat, session, room, command.key)
     if room.id not in session.rooms:
         _check_space(chat, session, room)

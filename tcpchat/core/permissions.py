@@ -105,6 +105,21 @@ def check_enter(chat: Chat, session: Session, room: Room, key: str = "") -> None
         raise ChatError(Code.ROOM_FULL, text, room=room.label, max=limit, rule="limit")
 
 
+def needs_key(chat: Chat, session: Session, room: Room) -> bool:
+    """Return whether nothing but its key keeps ``session`` from entering ``room``."""
+    person = chat.person(session)
+    if not room.settings.key or person in room.people or may(chat, session, Act.ENTER_ANY):
+        return False
+    closed = _closed(chat, session, person, room)
+    return closed is not None and closed.code is Code.KEY_NEEDED
+
+
+def key_needed(label: str, *, shown: bool) -> ChatError:
+    """Return the refusal of who has ``shown`` another key than that of a room, or none."""
+    text = f"{label} has a key, and that was not it." if shown else f"{label} has a key: join it with that."
+    return ChatError(Code.KEY_NEEDED, text, room=label, rule="key")
+
+
 def check_speak(chat: Chat, session: Session, person: Person, room: Room) -> None:
     """Raise what keeps ``session`` from speaking in ``room``, in which it is; only asked where there are rules."""
     settings, label, now = room.settings, room.label, chat.now()
@@ -174,8 +189,7 @@ def _closed(chat: Chat, session: Session, person: Person, room: Room, key: str =
         text = f"{room.label} is for those who are invited."
         return ChatError(Code.INVITE_ONLY, text, room=room.label, rule="invite-only")
     if settings.key:
-        text = f"{room.label} has a key, and that was not it." if key else f"{room.label} has a key: join it with that."
-        return ChatError(Code.KEY_NEEDED, text, room=room.label, rule="key")
+        return key_needed(room.label, shown=bool(key))
     return None
 
 

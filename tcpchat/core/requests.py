@@ -105,6 +105,21 @@ class Invited(msgspec.Struct, frozen=True, gc=False):
     """The code was right."""
 
 
+class Unlock(Request, frozen=True):
+    """A key was shown for the room ``label``; supplies `Unlocked` if it is ``right``, else ``key-needed``.
+
+    ``account`` is whose it is who showed it, if it is one. It goes the way of proofs, right or wrong.
+    """
+
+    label: str
+    right: bool
+    account: PersonId | None
+
+
+class Unlocked(msgspec.Struct, frozen=True, gc=False):
+    """The key was right."""
+
+
 class Protect(Request, frozen=True):
     """Make what a password is checked against; supplies a `Protected`, or ``weak-password``, or ``bad-field``.
 
@@ -299,7 +314,7 @@ Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted 
 Result = Committed | Sent | ChatError
 """What one change of a batch came to."""
 
-Known = Proven | Invited | Protected | IssuedToken | KeyRead | CredentialList
+Known = Proven | Invited | Unlocked | Protected | IssuedToken | KeyRead | CredentialList
 """What a `Secretive` request comes to."""
 
 Supply = Committed | Sent | Page | AuditPage | Known | ChatError
@@ -311,5 +326,5 @@ Change = Append | Recall | CreateRoom | DeleteRoom | SaveAccount | ChangeCredent
 Reading = ReadPage | ReadAudit
 """The requests that only read what is kept."""
 
-Secretive = Prove | Invite | Protect | IssueToken | ReadKey | ListCredentials
+Secretive = Prove | Invite | Unlock | Protect | IssueToken | ReadKey | ListCredentials
 """The requests about what proves who somebody is."""

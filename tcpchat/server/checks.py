@@ -13,6 +13,7 @@ from tcpchat.auth.scram import make_verifier
 from tcpchat.auth.tokens import digest, is_token
 from tcpchat.core.accounts import Account, Credential, CredentialKind, State
 from tcpchat.core.entries import PersonId
+from tcpchat.core.permissions import key_needed
 from tcpchat.core.proofs import CertificateProof, PasswordProof, SignatureProof, TokenProof
 from tcpchat.core.requests import (
     ChangeCredentials,
@@ -24,6 +25,8 @@ from tcpchat.core.requests import (
     Protected,
     Prove,
     Proven,
+    Unlock,
+    Unlocked,
 )
 from tcpchat.errors import ChatError, Code
 
@@ -118,6 +121,13 @@ class Checks:
         if not request.right:
             raise WrongProof(Code.NOT_ALLOWED, _WRONG_CODE, field="code")
         return Invited()
+
+    def unlock(self, request: Unlock) -> Unlocked:
+        """Return that a key is right, or raise ``key-needed``."""
+        if not request.right:
+            refused = key_needed(request.label, shown=True)
+            raise WrongProof(refused.code, refused.text, **refused.facts)
+        return Unlocked()
 
     def protect(self, request: Protect) -> Protected:
         """Return what a new password is checked against. Raises ``weak-password`` or ``bad-field``."""

@@ -36,6 +36,7 @@ from tcpchat.core.requests import (
     ReadKey,
     Request,
     Supply,
+    Unlock,
 )
 from tcpchat.core.waits import refuse_for
 from tcpchat.errors import ChatError, Code
@@ -151,13 +152,13 @@ class Prover:
         if isinstance(request, IssueToken | ReadKey):  # these take no time
             done(_at_once(request))
             return
-        if not isinstance(request, Prove | Invite | Protect | ListCredentials):
+        if not isinstance(request, Prove | Invite | Unlock | Protect | ListCredentials):
             raise TypeError(f"{type(request).__name__} is not performed here")
         if self._stopped:
             done(ChatError(Code.SHUTTING_DOWN, "The server is shutting down."))
             return
         network = neighbourhood(address)
-        account = request.account if isinstance(request, Prove) else None
+        account = request.account if isinstance(request, Prove | Unlock) else None
         job = _Job(request, done, network, self._attempts.queue(network, account), self._turns_of(request))
         wait = self._attempts.wait(job.queue) if _is_guess(request) else 0.0
         if wait > self._limits.wait_seconds:
@@ -262,6 +263,8 @@ class Prover:
                 return self._checks.prove(request)
             case Invite():
                 return self._checks.invite(request)
+            case Unlock():
+                return self._checks.unlock(request)
             case Protect():
                 return self._checks.protect(request)
             case ListCredentials():
@@ -328,7 +331,7 @@ class Prover:
 
 def _is_guess(request: Request) -> bool:
     """Return whether what is asked may be a guess at a secret."""
-    return isinstance(request, Prove | Invite)
+    return isinstance(request, Prove | Invite | Unlock)
 
 
 def _at_once(request: IssueToken | ReadKey) -> Supply:

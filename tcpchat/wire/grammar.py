@@ -62,7 +62,7 @@ _PHRASE_WORDS = 12
 _SECRETIVE = ("login", "register", "password", "unregister", "identify", "nickserv")
 # With the first few sentences begin; in those that do, one of the others comes next, which are hardly anybody's name.
 _TELLING = ("login", "identify", "nickserv")
-_VERBS = frozenset("is isn't was wasn't has had does doesn't did didn't works fails failed and or to with page".split())
+_VERBS = frozenset(("is", "isn't", "was", "has", "does", "doesn't", "works", "fails", "failed", "and", "to", "with"))
 
 _KEY_CHARACTERS = 128
 # As in 30s, 10min, 2 hours.

@@ -38,6 +38,8 @@ from tcpchat.core.requests import (
     Proven,
     Request,
     Supply,
+    Unlock,
+    Unlocked,
 )
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.checks import WrongProof
@@ -817,6 +819,18 @@ def test_who_was_made_there_is_not_kept_out_either(house: House) -> None:
     house.begun()
     house.let_go()
     assert isinstance(told[0], Proven)
+
+
+def test_a_wrong_key_of_a_room_waits_like_any_other_guess(house: House) -> None:
+    told = [house.ask(Unlock("tea", right, None)) for right in (False, True)]
+    house.turn()
+    (wrong,) = told[0]
+    assert isinstance(wrong, ChatError)
+    assert (wrong.code, wrong.text) == (Code.KEY_NEEDED, "tea has a key, and that was not it.")
+    assert not told[1]
+    house.clock.advance(0.5)
+    house.turn()
+    assert isinstance(told[1][0], Unlocked)
 
 
 def test_an_expired_token_is_no_guess(house: House) -> None:
