@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tcpchat.config.configuration import Configuration
     from tcpchat.config.table import Setting
-
-MASK = "***"
-# What stands before the host, and whatever among the parameters may be a password. Rather too much than too little.
-_PASSWORD = re.compile(r"(?<=://)([^:/?#]*):.*(?=@)", re.DOTALL)
-_PARAMETER = re.compile(r"([?&][^=&]*(?:pass|pwd|secret|key)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 def add_commands(commands: Any) -> None:
@@ -42,11 +36,12 @@ def add_commands(commands: Any) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from tcpchat.server.settings import check_certificate, read_settings
+    from tcpchat.server.settings import check_certificate, check_endpoints, read_settings
 
     settings = read_settings({"config": arguments.file}, os.environ, Path.cwd())
     if settings.certificate is not None:
         check_certificate(settings, settings.certificate)
+    check_endpoints(settings)
     sys.stdout.write(f"{arguments.file} is good.\n")
     return 0
 
@@ -67,14 +62,19 @@ def _show(arguments: argparse.Namespace) -> int:
 def masked(setting: Setting, configuration: Configuration) -> Any:
     """Return the value of a setting without any password in it."""
     from tcpchat.config.kinds import Text
+    from tcpchat.core.urls import masked as masked_url
 
     value = configuration[setting.name]
     if isinstance(setting.kind, Text) and setting.kind.secret and isinstance(value, str):
-        return _PARAMETER.sub(rf"\1{MASK}", _PASSWORD.sub(rf"\1:{MASK}", value))
+        return masked_url(value)
     return value
 
 
 def _toml_line(setting: Setting, value: Any, configuration: Configuration) -> str:
+    from tcpchat.config.kinds import Whole
+
+    if value is None and isinstance(setting.kind, Whole):  # there is no number for it
+        return f"{f'# no {setting.name}':<48} # {configuration.origins[setting.name]}"
     shown = '""' if value is None else setting.kind.to_toml(value)
     return f"{f'{setting.name} = {shown}':<48} # {configuration.origins[setting.name]}"
 

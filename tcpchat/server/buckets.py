@@ -22,15 +22,18 @@ class Buckets(Generic[Key]):
 
     def __init__(self, seconds: Callable[[], float], burst: float, rate: float, most: int) -> None:
         self._seconds = seconds
-        self._most = most
-        self.resize(burst, rate)
+        self.resize(burst, rate, most)
         self._full: dict[Key, float] = {}
         self._latest = seconds()
         # How many were left when all were looked at.
         self._kept = 0
 
-    def resize(self, burst: float, rate: float) -> None:
-        """Let each bucket hold ``burst`` and get ``rate`` a second from now on; what is empty stays so for as long."""
+    def resize(self, burst: float, rate: float, most: int) -> None:
+        """Let each bucket hold ``burst`` and get ``rate`` a second from now on; what is empty stays so for as long.
+
+        Of more than ``most`` some are forgotten when the next one is begun.
+        """
+        self._most = most
         self._rate = rate
         # How long an empty one takes to be full.
         self._span = burst / rate

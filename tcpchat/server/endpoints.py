@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from tcpchat.errors import StartError
 from tcpchat.server.certificates import BadCertificate, Source
-from tcpchat.server.tlsendpoints import TlsEndpoint, parse_tls_endpoint
+from tcpchat.server.tlsendpoints import TlsEndpoint, parse_tls_endpoint, split
 from tcpchat.server.transport import write_directly
 
 # Connections that may wait to be accepted: after a restart everybody comes back at once.
@@ -80,6 +80,30 @@ def place(port: IListeningPort) -> str:
         case UNIXAddress():
             return os.fsdecode(address.name or b"a socket without a name")
     return str(address)
+
+
+def check_endpoint(description: str) -> None:
+    """Raise `StartError` for what is no endpoint without TLS, or none on this machine. Blocks: it asks for names.
+
+    What systemd hands over is not looked at: only the daemon has it.
+    """
+    if description.startswith("systemd:"):
+        return
+    try:
+        serverFromString(None, description)
+    except Exception as error:
+        raise StartError(f"it is not one that Twisted knows: {error}") from None
+    (prefix, *places), named = split(description)
+    if not prefix.startswith("tcp"):
+        return
+    port = named.get("port", next(iter(places), ""))
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise StartError("its port is no number from 0 to 65535")
+    interface = named.get("interface", places[1] if len(places) > 1 else "")
+    try:
+        socket.getaddrinfo(interface or None, port)
+    except (OSError, UnicodeError):
+        raise StartError(f"{interface} is no address of this machine") from None
 
 
 def _listen_port(reactor: Any, factory: ServerFactory, port: int) -> IListeningPort:

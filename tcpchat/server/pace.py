@@ -62,15 +62,14 @@ class Paces:
         self.seconds = seconds
         self.limits = limits
         self.meter = meter
-        most = limits.paces_remembered
-        self.accounts: Buckets[PersonId] = Buckets(seconds, *_account_pace(limits), most)
-        self.work: Buckets[PersonId | str] = Buckets(seconds, limits.work_burst_seconds, limits.work_share, most)
-        self.registrations: Buckets[str] = Buckets(seconds, *_registration_pace(limits), most)
+        self.accounts: Buckets[PersonId] = Buckets(seconds, *_account_pace(limits))
+        self.work: Buckets[PersonId | str] = Buckets(seconds, *_work_pace(limits))
+        self.registrations: Buckets[str] = Buckets(seconds, *_registration_pace(limits))
 
     def limits_changed(self) -> None:
         """Go on with the limits as they are now."""
         self.accounts.resize(*_account_pace(self.limits))
-        self.work.resize(self.limits.work_burst_seconds, self.limits.work_share)
+        self.work.resize(*_work_pace(self.limits))
         self.registrations.resize(*_registration_pace(self.limits))
 
     def pace(self, network: str) -> Pace:
@@ -172,12 +171,16 @@ class Pace:
         return wait
 
 
-def _account_pace(limits: Limits) -> tuple[float, float]:
-    return limits.account_burst, limits.account_commands_per_second
+def _account_pace(limits: Limits) -> tuple[float, float, int]:
+    return limits.account_burst, limits.account_commands_per_second, limits.paces_remembered
 
 
-def _registration_pace(limits: Limits) -> tuple[float, float]:
-    return limits.registrations_per_hour, limits.registrations_per_hour / _HOUR_SECONDS
+def _work_pace(limits: Limits) -> tuple[float, float, int]:
+    return limits.work_burst_seconds, limits.work_share, limits.paces_remembered
+
+
+def _registration_pace(limits: Limits) -> tuple[float, float, int]:
+    return limits.registrations_per_hour, limits.registrations_per_hour / _HOUR_SECONDS, limits.paces_remembered
 
 
 def too_much(wait: float) -> ChatError:

@@ -52,7 +52,7 @@ class Roster:
         # What each admitted connection counts as, and how many there are of each.
         self._networks: dict[Connected, str] = {}
         self._counts: Counter[str] = Counter()
-        self._arrivals: Buckets[str] = Buckets(seconds, *_arrival_pace(limits), limits.paces_remembered)
+        self._arrivals: Buckets[str] = Buckets(seconds, *_arrival_pace(limits))
 
     def limits_changed(self) -> None:
         """Go on with the limits as they are now."""
@@ -114,5 +114,5 @@ class Roster:
         return address in Places(self.trusted)
 
 
-def _arrival_pace(limits: Limits) -> tuple[float, float]:
-    return limits.connection_burst, limits.connections_per_minute / 60
+def _arrival_pace(limits: Limits) -> tuple[float, float, int]:
+    return limits.connection_burst, limits.connections_per_minute / 60, limits.paces_remembered

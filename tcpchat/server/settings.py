@@ -23,7 +23,7 @@ from tcpchat.core.text import clean_lines
 from tcpchat.errors import ChatError, StartError
 
 if TYPE_CHECKING:
-    from tcpchat.server.certificates import BadCertificate, PairFiles
+    from tcpchat.server.certificates import BadCertificate, PairFiles, Source
 
 # Some thousand codes; a file that is larger is something else.
 _INVITATIONS_BYTES = 1024 * 1024
@@ -86,6 +86,7 @@ def _settings(configuration: Configuration, mistakes: list[Mistake]) -> Settings
     certificate = collected("tls_cert", _certificate)
     collected("require_tls", _check_tls)
     collected("database", _check_database)
+    collected(LIMITS, _check_limits)
     if mistakes or motd is None or policy is None:
         raise ConfigurationError(mistakes)
     return Settings(
@@ -113,11 +114,43 @@ def check_certificate(settings: Settings, source: PairFiles) -> None:
     from tcpchat.server.certificates import BadCertificate  # takes longer than all the rest
 
     try:
-        for pair in source.read():
-            if complaint := pair.complaint(datetime.now(UTC)):
-                raise BadCertificate(complaint)
+        _check_pairs(source)
     except BadCertificate as error:
         raise unusable(settings, error) from None
+
+
+def check_endpoints(settings: Settings) -> None:
+    """Raise `ConfigurationError` with every endpoint that one can't listen on, or whose certificate can't be used.
+
+    Blocks. Whether a place is free is not tried.
+    """
+    mistakes = []
+    for description in settings.endpoints:
+        from tcpchat.server.certificates import BadCertificate  # these load Twisted
+        from tcpchat.server.endpoints import check_endpoint
+        from tcpchat.server.tlsendpoints import parse_tls_endpoint
+
+        try:
+            secure = parse_tls_endpoint(description)
+            if secure is not None:
+                _check_pairs(secure.source)
+            if secure is None or secure.plain is not None:
+                check_endpoint(description if secure is None else str(secure.plain))
+        except (BadCertificate, StartError) as error:
+            mistakes.append(
+                settings.configuration.mistake("endpoints", f"has {description!r}, which won't do: {error}")
+            )
+    if mistakes:
+        raise ConfigurationError(mistakes)
+
+
+def _check_pairs(source: Source) -> None:
+    """Raise `BadCertificate` for what can't be used or has expired. Blocks."""
+    from tcpchat.server.certificates import BadCertificate
+
+    for pair in source.read():
+        if complaint := pair.complaint(datetime.now(UTC)):
+            raise BadCertificate(complaint)
 
 
 def unusable(settings: Settings, error: BadCertificate) -> ConfigurationError:
@@ -198,6 +231,20 @@ def _check_tls(configuration: Configuration) -> None:
         raise ValueError("needs a certificate: --tls-cert, --tls-self-signed, or an endpoint with one")
 
 
+def _check_limits(configuration: Configuration) -> None:
+    """Raise `ConfigurationError` for waits after failures that would contradict each other."""
+    limits = _limits(configuration)
+    mistakes = []
+    if limits.failure_seconds > limits.failure_seconds_most:
+        reason = f"is longer than failure_seconds_most, {limits.failure_seconds_most:g}"
+        mistakes.append(configuration.mistake(f"{LIMITS}.failure_seconds", reason))
+    if limits.failure_forgotten_seconds < limits.failure_seconds_most:
+        reason = f"is shorter than failure_seconds_most, {limits.failure_seconds_most:g}: to wait would end the waits"
+        mistakes.append(configuration.mistake(f"{LIMITS}.failure_forgotten_seconds", reason))
+    if mistakes:
+        raise ConfigurationError(mistakes)
+
+
 def _check_database(configuration: Configuration) -> None:
     if configuration["database"] is not None:
         from tcpchat.store.database import parse_url  # takes longer than all the rest
@@ -211,7 +258,7 @@ def _read(configuration: Configuration, name: str, path: Path, most_bytes: int) 
         with path.open("rb") as file:
             content = file.read(most_bytes + 1)
         if len(content) <= most_bytes:
-            return content.decode()
+            return content.decode("utf-8-sig")  # some editors begin a file with a byte order mark
         reason = f"names {path}, which is longer than {most_bytes} bytes"
     except OSError as error:
         reason = f"names {path}, which can't be read: {error.strerror or error}"

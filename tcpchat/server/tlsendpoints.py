@@ -34,7 +34,7 @@ def parse_tls_endpoint(description: str) -> TlsEndpoint | None:
     Without ``interface`` it is every address of this machine, IPv6 and IPv4, as for ``--port``. Protocol versions,
     ciphers and the like can't be chosen.
     """
-    arguments, named = _split(description)
+    arguments, named = split(description)
     prefix = arguments.pop(0)
     if prefix not in _PREFIXES:
         return None
@@ -64,8 +64,11 @@ def parse_tls_endpoint(description: str) -> TlsEndpoint | None:
     return TlsEndpoint(source, int(port), plain)
 
 
-def _split(description: str) -> tuple[list[str], dict[str, str]]:
-    """Return the arguments without a name, and those with one. A backslash takes the meaning of what follows away."""
+def split(description: str) -> tuple[list[str], dict[str, str]]:
+    """Return an endpoint's arguments without a name, and those with one.
+
+    A backslash takes the meaning of what follows away.
+    """
     arguments: list[str] = []
     named: dict[str, str] = {}
     name: str | None = None

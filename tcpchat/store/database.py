@@ -24,6 +24,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
+from tcpchat.core.urls import masked
 from tcpchat.errors import StartError
 from tcpchat.store.schema import metadata
 
@@ -139,7 +140,7 @@ def prepare(engine: Engine) -> None:
 
     It is one transaction where the database has transactions for this; MariaDB has not.
     """
-    where = engine.url.render_as_string(hide_password=True)
+    where = masked(engine.url.render_as_string(hide_password=True))
     try:
         with engine.connect() as connection:
             if not hold(connection):

@@ -55,6 +55,41 @@ def test_certificates_are_looked_at(place: Path, capsys: pytest.CaptureFixture[s
     assert "line 1: tls_cert can't be used: the certificate" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "complaint"),
+    [
+        ("bogus:1", "it is not one that Twisted knows: Unknown endpoint type: 'bogus'"),
+        ("tcp:99999", "its port is no number from 0 to 65535"),
+        ("tcp:3001:interface=nonsense.invalid", "nonsense.invalid is no address of this machine"),
+        ("tls:3001", "3001 is not a directory"),
+        ("ssl:3001:privateKey=/nonexistent", "can't read /nonexistent: No such file or directory"),
+    ],
+)
+def test_endpoints_are_looked_at(
+    place: Path, capsys: pytest.CaptureFixture[str], endpoint: str, complaint: str
+) -> None:
+    (place / "chat.toml").write_text(f'port = 4000\nendpoints = ["tcp:3001:interface=127.0.0.1", "{endpoint}"]\n')
+    assert main(["check-config", "chat.toml"]) == 1
+    said = capsys.readouterr().err
+    assert "chat.toml, line 2:" in said
+    assert complaint in said
+
+
+def test_good_endpoints_are_good(place: Path) -> None:
+    endpoints = '"tcp:3001:interface=127.0.0.1", "unix:/run/chat", "systemd:domain=INET:index=0"'
+    (place / "chat.toml").write_text(f"endpoints = [{endpoints}]\n")
+    assert main(["check-config", "chat.toml"]) == 0
+
+
+def test_what_is_shown_is_a_good_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for text in ("", 'endpoints = ["tcp:3001"]\ndatabase = "postgresql://chat:SECRET@host/db"\n'):
+        (place / "chat.toml").write_text(text)
+        main(["show-config", "--config", "chat.toml"])
+        (place / "shown.toml").write_text(capsys.readouterr().out)
+        assert main(["check-config", "shown.toml"]) == 0
+        capsys.readouterr()
+
+
 def test_no_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check-config", "nowhere"]) == 1
     assert "nowhere: can't be read: No such file or directory" in capsys.readouterr().err
@@ -106,6 +141,11 @@ def test_for_programs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("mariadb://host/db?passwd=SECRET", "mariadb://host/db?passwd=***"),
         ("postgresql://host/db?sslpassword=SECRET", "postgresql://host/db?sslpassword=***"),
         ("sqlite:////var/chat.db", "sqlite:////var/chat.db"),
+        ("mariadb://host/db?p%61ssword=SECRET", "mariadb://host/db?p%61ssword=***"),
+        ("postgresql://chat%3ASECRET@host/db", "postgresql://chat:***@host/db"),
+        ("postgresql:/chat:SECRET@host/db", "***"),
+        ("postgres//chat:SECRET@host", "***"),
+        ("chat:SECRET@host/db", "***"),
     ],
 )
 def test_a_password_is_not_shown(place: Path, url: str, shown: str) -> None:

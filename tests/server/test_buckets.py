@@ -54,6 +54,15 @@ def test_what_is_full_again_is_forgotten_and_the_rest_is_bounded() -> None:
     assert len(buckets) <= 70
 
 
+def test_how_many_are_kept_can_be_changed() -> None:
+    buckets: Buckets[int] = Buckets(Time(), burst=1, rate=1, most=100)
+    for number in range(100):
+        buckets.take(number, 1)
+    buckets.resize(1, 1, 20)
+    buckets.take(-1, 1)
+    assert len(buckets) == 20
+
+
 def test_a_clock_that_is_set_back_makes_nobody_wait_for_it() -> None:
     time = Time()
     buckets: Buckets[str] = Buckets(time, burst=1, rate=1, most=10)

@@ -101,6 +101,17 @@ def test_what_does_not_fit_together_is_listed_with_the_rest(tmp_path: Path) -> N
     ]
 
 
+def test_waits_after_failures_that_contradict_each_other(tmp_path: Path) -> None:
+    file = tmp_path / "chat.toml"
+    file.write_text("[limits]\nfailure_seconds = 100\nfailure_forgotten_seconds = 1\naccount_burst = 19\n")
+    assert [re.sub(r".*, line", "line", line) for line in complaints("--config", str(file))] == [
+        "line 2: limits.failure_seconds is longer than failure_seconds_most, 60",
+        "line 3: limits.failure_forgotten_seconds is shorter than failure_seconds_most, 60: "
+        "to wait would end the waits",
+        "line 4: limits.account_burst is a whole number from 20 to 1099511627776, not 19",
+    ]
+
+
 def test_a_file_that_is_no_toml_is_the_only_complaint(tmp_path: Path) -> None:
     file = tmp_path / "chat.toml"
     file.write_text("tls_self_signed =\n")
@@ -123,6 +134,8 @@ def test_invitations(tmp_path: Path) -> None:
     file.write_text("# for the choir\n\n sesame \n#\nopen-up\n")
     policy = settings("--registration", "invitation", "--invitations", str(file)).policy
     assert policy.invitations == {"sesame", "open-up"}
+    file.write_text("sesame\n", encoding="utf-8-sig")
+    assert settings("--invitations", str(file)).policy.invitations == {"sesame"}
     file.write_text("# nobody yet\n")
     assert "needs codes" in complaints("--registration", "invitation", "--invitations", str(file))[0]
     file.write_text("sesame\nopen up\n")

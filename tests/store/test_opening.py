@@ -150,7 +150,11 @@ def test_a_server_that_is_away_is_told_in_a_line(database: Database) -> None:
 @pytest.mark.usefixtures("forgotten_sockets")
 @pytest.mark.parametrize(
     "given",
-    ["postgresql://anna:secret@127.0.0.1:1/chat", "mariadb://anna:secret@127.0.0.1:1/chat"],
+    [
+        "postgresql://anna:secret@127.0.0.1:1/chat",
+        "mariadb://anna:secret@127.0.0.1:1/chat",
+        "mariadb://anna@127.0.0.1:1/chat?password=secret",
+    ],
 )
 def test_a_refusal_is_a_line_and_keeps_the_password(given: str) -> None:
     pytest.importorskip("psycopg" if given.startswith("p") else "pymysql")
