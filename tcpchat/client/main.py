@@ -59,16 +59,17 @@ def parse_options(arguments: Sequence[str] | None, *, interactive: bool) -> tupl
     parser.add_argument("--version", action="version", version=f"tcpchat {tcpchat.__version__}")
     options = parser.parse_args(arguments)
     name: str | None = options.name
+    unasked = False
     if name is None and not interactive and not os.environ.get(_TOKEN):
         try:
-            name = getpass.getuser()
+            name, unasked = getpass.getuser(), True
         except (OSError, KeyError):
             name = ""
     if name is not None and not name.strip():
         parser.error("a name is needed: --name NAME")
     view = View(offset=time.localtime().tm_gmtoff // 60)
     rooms, token = tuple(options.room or [LOBBY]), os.environ.get(_TOKEN) or None
-    manner = Manner(name, rooms, interactive, options.verbose, token, view)
+    manner = Manner(name, rooms, interactive, options.verbose, token, view, unasked)
     return options.address, manner, _trust(parser, options)
 
 

@@ -11,7 +11,8 @@ from tcpchat.wire.view import View
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How to behave. ``name`` None: ask for it, unless a token tells it. Not ``interactive``: a pipe, quiet unless
-    ``verbose``. ``token`` logs in to an account. ``view`` has the clock of this machine."""
+    ``verbose``. ``token`` logs in to an account. ``view`` has the clock of this machine. ``unasked``: nobody gave the
+    name, and the first line may say who one is instead."""
 
     name: str | None
     rooms: tuple[str, ...]
@@ -19,6 +20,7 @@ class Manner:
     verbose: bool = False
     token: str | None = None
     view: View = field(default_factory=View)
+    unasked: bool = False
 
 
 class Screen(Protocol):

@@ -35,6 +35,8 @@ from tcpchat.wire.view import Adjust
 _UNANSWERED = 200
 # The time the server has to say goodbye to who presses Ctrl-C.
 _INTERRUPT_SECONDS = 1.0
+# How long the first line of a pipe may take that says who one is. Who only listens has none.
+_FIRST_LINE_SECONDS = 2.0
 # What a pipe asks in order to read the answer.
 _QUESTIONS = (
     commands.Certificates,
@@ -84,6 +86,9 @@ class Shell:
         self._connection: Connection | None = None
         self._ready = False
         self._arrived = False
+        # Whether the first line, which may be a login, is to come before we connect; what it was if it is no login.
+        self._unasked = manner.unasked
+        self._first: bytes | None = None
         # Whether we are about to be somebody else on it, and whether the input has ended meanwhile.
         self._becoming = False
         self._ended_early = False
@@ -106,14 +111,30 @@ class Shell:
     # What the person does.
 
     def start(self) -> None:
-        """Connect, or ask for a name first."""
+        """Connect, or ask for a name first, or wait for a first line that may tell it."""
+        if self._unasked:
+            self._clock.callLater(_FIRST_LINE_SECONDS, self._no_first_line)
+            return
         if self._identity.name:
             self._call()
         else:
             self._screen.show(NAME_QUESTION)
 
+    def _no_first_line(self) -> None:
+        """The input has nothing to say so far: come under the name of its user."""
+        if self._unasked:
+            self._unasked = False
+            self._call()
+
     def typed(self, line: bytes) -> None:
         """Take one line."""
+        if self._unasked:
+            self._unasked = False
+            if not _is_login(line):
+                self._first = line
+                self._call()
+                return
+            self._identity.become("", None)
         self._line += 1
         if self._ending:
             self._refuse_late()
@@ -143,6 +164,10 @@ class Shell:
     def end(self) -> None:
         """Say goodbye once everything is answered; there is nothing more to come."""
         if self._ending:
+            return
+        if self._unasked:
+            self._ended_early = True
+            self._no_first_line()
             return
         if self._becoming:
             self._ended_early = True
@@ -246,6 +271,11 @@ class Shell:
         name = await arrive(connection, self._manner, login, self._rooms, display.view, display.show)
         self._identity.name, self._identity.registration = name, None
         self._welcome()
+        first, self._first = self._first, None
+        if first is not None:
+            self.typed(first)
+        if self._ended_early:
+            self.end()
 
     async def _return(self, connection: Connection) -> None:
         await log_in_again(connection, self._identity.returning(), self._clock, self._display.show)
@@ -492,3 +522,12 @@ class Shell:
                 self._screen.complain(f"The input ended before this was answered: {self._questions.open.question}")
                 self._failed = True
             self._done(1 if self._failed and not self._manner.interactive else 0)
+
+
+def _is_login(line: bytes) -> bool:
+    """Return whether a line says with a password who one is."""
+    try:
+        asked = understand(line.decode(), named=False)
+    except (UnicodeDecodeError, ChatError):
+        return False
+    return isinstance(asked, Arrive) and asked.password is not None

@@ -74,13 +74,17 @@ class Guest:
         interactive: bool = True,
         verbose: bool = False,
         token: str | None = None,
+        unasked: bool = False,
     ) -> None:
         self.clock = clock
         self.screen = Paper()
         self.statuses: list[int] = []
         self.calling = False
         self.shell = Shell(
-            Manner(name, rooms or ("lobby",), interactive, verbose, token), self.screen, clock, self.statuses.append
+            Manner(name, rooms or ("lobby",), interactive, verbose, token, unasked=unasked),
+            self.screen,
+            clock,
+            self.statuses.append,
         )
         self.shell.caller = self
         self.wire = Wire()

@@ -175,6 +175,65 @@ def test_a_pipe_logs_in_and_says_the_rest_as_the_account(house: House, bob: Scri
     assert (pipe.statuses, pipe.screen.complaints) == ([0], [])
 
 
+def test_a_pipe_that_begins_with_a_login_is_nobody_else_before(house: House, bob: Script) -> None:
+    enrol(house)
+    house.chat.policy = Policy(guests=False)
+    bob.take()
+    pipe = Guest(house.clock, "root", interactive=False, unasked=True)
+    assert not pipe.calling
+    pipe.type(f"/login tina {SECRET}")
+    assert pipe.calling
+    assert not pipe.screen.reading
+    pipe.connect(house)
+    assert pipe.screen.reading
+    type_all(pipe, house, "one")
+    pipe.shell.end()
+    pipe.pump(house)
+    assert bob.heard() == ["tina in lobby: one"]
+    assert (pipe.statuses, pipe.screen.complaints) == ([0], [])
+
+
+@pytest.mark.parametrize("lines", [["one", "two"], ["/me waves"], ["/login"], []])
+def test_a_pipe_that_begins_with_anything_else_has_the_name_of_its_user(
+    house: House, bob: Script, lines: list[str]
+) -> None:
+    pipe = Guest(house.clock, "ulla", interactive=False, unasked=True)
+    bob.take()
+    if lines:
+        pipe.type(lines[0])
+    else:
+        pipe.shell.end()
+    pipe.connect(house)
+    if lines:
+        assert pipe.screen.reading
+        type_all(pipe, house, *lines[1:])
+        pipe.shell.end()
+        pipe.pump(house)
+    assert bob.saw()[0] == "ulla joined lobby"
+    assert pipe.statuses == [int(lines == ["/login"])]
+
+
+def test_a_pipe_that_says_nothing_listens_under_the_name_of_its_user(house: House, bob: Script) -> None:
+    pipe = Guest(house.clock, "ulla", interactive=False, verbose=True, unasked=True)
+    house.clock.advance(1.9)
+    assert not pipe.calling
+    house.clock.advance(0.2)
+    assert pipe.calling
+    pipe.connect(house)
+    bob.say("lobby", "hello")
+    pipe.pump(house)
+    assert "bob: hello" in pipe.take()
+
+
+def test_a_pipe_whose_user_has_no_name_here_is_told_of_no_line(house: House) -> None:
+    enrol(house)
+    pipe = Guest(house.clock, "tina", interactive=False, unasked=True)
+    pipe.type("one")
+    pipe.connect(house)
+    assert pipe.screen.complaints[0].startswith("The name tina is registered")
+    assert pipe.statuses == [1]
+
+
 def test_a_pipe_that_can_not_log_in_says_nothing_more(house: House) -> None:
     enrol(house)
     pipe = arrive(house, interactive=False)

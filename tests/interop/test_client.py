@@ -48,6 +48,17 @@ def texts(daemon: Daemon, room: str) -> list[str]:
     return found
 
 
+def test_a_pipe_that_begins_with_a_login_needs_no_guest_s_name(tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data", "--no-guests") as daemon:
+        nina = daemon.json()
+        nina.request("register", name="nina", password="planted horse battery")
+        nina.request("join", room="lobby")
+        ended = pipe("/login nina planted horse battery\nthe build is green\n", f"127.0.0.1:{daemon.port}")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        said = nina.event("message")
+        assert (said["from"], said["text"]) == ("nina", "the build is green")
+
+
 def test_a_person_is_asked_for_a_name_and_talks_with_a_script(daemon: Daemon, start: Start) -> None:
     script = daemon.json("jason")
     script.request("join", room="lobby")
