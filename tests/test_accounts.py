@@ -131,6 +131,16 @@ def test_nobody_logs_in_any_more_who_is_being_put_out(house: House) -> None:
     assert operator.take() == []
 
 
+def test_the_beginning_of_an_id_is_enough_if_it_is_of_one_only(house: House) -> None:
+    nina = registered(house)
+    made = [nina.ask("certificates", add={"fingerprint": byte * 32})["credentials"][-1] for byte in ("ab", "cd")]
+    first, second = (one["id"] for one in made)
+    shared = first[: next(place for place in range(16) if first[place] != second[place])]
+    assert refusal(nina, "certificates", remove=shared) is Code.BAD_FIELD
+    beginning = first[: len(shared) + 1].upper()
+    assert nina.ask("certificates", remove=beginning)["credentials"] == [made[1]]
+
+
 def test_who_holds_the_first_numbers_behind_a_name_makes_nobody_try_them_all(house: House) -> None:
     for name in ("nina", *(f"nina{number}" for number in range(2, 20))):
         Script(house, name)
@@ -236,6 +246,7 @@ def test_tokens_are_made_listed_and_revoked(house: House) -> None:
     assert bot.ask("login", token="tcpchat_token")["user"] == {"name": "nina"}
     assert refusal(nina, "tokens", revoke="abc") is Code.NO_SUCH_CREDENTIAL
     assert refusal(nina, "tokens", revoke="xyz") is Code.NO_SUCH_CREDENTIAL
+    assert refusal(nina, "tokens", revoke="") is Code.NO_SUCH_CREDENTIAL
     nina.ask("tokens", revoke=listed["id"])
     house.settle()
     assert bot.take()[-1]["data"]["code"] == "revoked"

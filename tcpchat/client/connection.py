@@ -130,8 +130,8 @@ class Listener(Protocol):
     def heard(self, event: Event) -> None:
         """The server told of an event."""
 
-    def disconnected(self, reason: str) -> None:
-        """It is gone, for a reason in a few words."""
+    def disconnected(self, reason: str, *, trusted: bool = True) -> None:
+        """It is gone, for a reason in a few words; not ``trusted``: under TLS it has never come about."""
 
 
 class Connection(LineReceiver, TimeoutMixin):
@@ -199,7 +199,7 @@ class Connection(LineReceiver, TimeoutMixin):
         unanswered, self._asked = self._asked, {}
         for _, answered in unanswered.values():
             answered.errback(self._lost)
-        self._listener.disconnected(words)
+        self._listener.disconnected(words, trusted=reason.check(Untrusted) is None)
 
     def callLater(self, period: float, func: Callable[..., Any]) -> IDelayedCall:
         """Move by the clock that came in, where the mixin would take the reactor's."""

@@ -229,11 +229,11 @@ class Shell:
         self._identity.become("", None)
         self.caller.stop()
 
-    def disconnected(self, reason: str) -> None:
-        """The connection is gone."""
+    def disconnected(self, reason: str, *, trusted: bool = True) -> None:
+        """The connection is gone, or was none as the other end is not to be trusted."""
         self._connection = None
         self._ready = False
-        self._lose(f"The connection is lost: {reason}")
+        self._lose(f"{'The connection is lost' if trusted else 'There is no connection'}: {reason}")
 
     def failed(self, reason: str) -> None:
         """No connection could be made."""

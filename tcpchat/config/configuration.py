@@ -254,9 +254,12 @@ def _surround(
 
 def _near(name: str, known: Iterable[str]) -> str:
     """Return a question for the one that was probably meant, if there is one."""
-    names = list(known)
-    found = get_close_matches(name, names, n=1, cutoff=0.75)
-    # A limit outside its table, or a setting inside of it, is that one.
-    last = name.rpartition(".")[2]
-    found = [other for other in names if other.rpartition(".")[2] == last] or found
-    return f"; did you mean {found[0]}?" if found else ""
+    # What all have in front says nothing; and a limit outside its table, or a setting inside of it, is that one.
+    bare = {_bare(other): other for other in known}
+    found = get_close_matches(_bare(name), bare, n=1, cutoff=0.75)
+    return f"; did you mean {bare[found[0]]}?" if found else ""
+
+
+def _bare(name: str) -> str:
+    """Return a setting's or a variable's name without what stands in front of it."""
+    return name.removeprefix(PREFIX).removeprefix(f"{LIMITS.upper()}_").rpartition(".")[2]

@@ -175,7 +175,7 @@ def _change(
             session.making = Making()
             return _begin(chat, account, kind, add, remove)
     if remove is not None:
-        return ChangeCredentials(account.id, ids=(_credential_id(remove),), of=kind)
+        return ChangeCredentials(account.id, ids=(_meant(making.listed, remove),), of=kind)
     if add is None:
         return _summaries(making.listed)
     _check_addition(chat, making, kind, add)
@@ -195,7 +195,7 @@ def _begin(
         text = f"Do one thing at a time: leave out {field}, or what is to be made."
         raise ChatError(Code.BAD_FIELD, text, field=field)
     if remove is not None:
-        _credential_id(remove)
+        _check_id(remove)
     if isinstance(add, NewToken):
         _check_days(chat, add.expires)
         return IssueToken()
@@ -280,7 +280,7 @@ def _name(chat: Chat, account: PersonId) -> str:
 
 def _summary(credential: Credential) -> CredentialSummary:
     return CredentialSummary(
-        f"{credential.id:016x}",
+        _written(credential.id),
         credential.label,
         credential.created,
         credential.expires or UNSET,
@@ -288,8 +288,20 @@ def _summary(credential: Credential) -> CredentialSummary:
     )
 
 
-def _credential_id(text: str) -> CredentialId:
-    text = text.lower()
-    if len(text) > _ID_CHARACTERS or not _ID.fullmatch(text):
+def _check_id(text: str) -> None:
+    if len(text) > _ID_CHARACTERS or not _ID.fullmatch(text.lower()):
         raise ChatError(Code.NO_SUCH_CREDENTIAL, "There is none with this id.")
-    return CredentialId(int(text, 16))
+
+
+def _meant(listed: Iterable[Credential], text: str) -> CredentialId:
+    """Return the one id that begins with ``text``."""
+    found = [credential.id for credential in listed if _written(credential.id).startswith(text.lower())]
+    if not found:
+        raise ChatError(Code.NO_SUCH_CREDENTIAL, "There is none with this id.")
+    if len(found) > 1:
+        raise ChatError(Code.BAD_FIELD, f"{len(found)} ids begin with {text}: give more of it.", field="id")
+    return found[0]
+
+
+def _written(ident: CredentialId) -> str:
+    return f"{ident:016x}"

@@ -21,8 +21,11 @@ from tcpchat.errors import ChatError, Code
 
 
 def hash_code(code: str) -> str:
-    """Return what is kept of an owner code in memory: it has 128 random bits, so one hash is enough."""
-    return sha256(code.strip().encode()).hexdigest()
+    """Return what is kept of an owner code in memory: it has 128 random bits, so one hash is enough.
+
+    Its letters may be written large.
+    """
+    return sha256(code.strip().lower().encode()).hexdigest()
 
 
 def claim(chat: Chat, session: Session, command: acts.Claim, supply: Supply | None) -> Done | SaveAccount:
@@ -39,7 +42,10 @@ def claim(chat: Chat, session: Session, command: acts.Claim, supply: Supply | No
     if account is None:
         raise ChatError(Code.ACCOUNT_NEEDED, "You are a guest: register first.")
     if not compare_digest(hash_code(command.code), chat.server.owner_code or hash_code("")) or not command.code.strip():
-        raise ChatError(Code.BAD_CREDENTIALS, "That is not the owner code, or it was used already.")
+        text = (
+            "That is not the owner code." if chat.server.owner_code else "There is an owner: the code was used already."
+        )
+        raise ChatError(Code.BAD_CREDENTIALS, text)
     return SaveAccount(msgspec.structs.replace(account, role=ServerRole.OWNER), before=account)
 
 

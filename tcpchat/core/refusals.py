@@ -19,6 +19,8 @@ _ADVICE = {
     "invite-only": "A moderator of the room can invite you.",
     "key": "Whoever is in the room may tell you its key; then join it with that.",
     "limit": "Somebody has to leave first, or an owner of the room can raise the limit.",
+    "repeated": "Say something else, or wait: the same again and again is taken for a flood.",
+    "rate-limited": "Go more slowly: what you ask for takes the server's time, and guests of one network share theirs.",
     "emergency": "The admins of this server have declared it, and will end it.",
     "low-space": "Whoever runs this server has to make room on its disk; then it goes on by itself.",
     "store": "Nothing is needed from you: the server looks again every few seconds, and goes on by itself.",

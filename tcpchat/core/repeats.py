@@ -24,7 +24,7 @@ def check_repeated(said: Repeats, room: RoomId, text: str, now: int, limits: Lim
     if found[1] >= (limits.repeats if len(text) > limits.short_characters else limits.short_repeats):
         left = limits.repeat_seconds - (now - found[0]) / 1000
         text = f"You have said the same {found[1]} times, so it was not sent again."
-        raise refuse_for(left, Code.REPEATED, text)
+        raise refuse_for(left, Code.REPEATED, text, rule="repeated")
     found[1] += 1
 
 

@@ -293,6 +293,8 @@ class Connection:
             self._paid = False
             if self._refusal is not None:
                 refusal, self._refusal, self._waiting = self._refusal, None, None
+                if "rule" in refusal.facts:
+                    self.session.refusal = refusal
                 self._settle_at_once(request, refusal)
                 return
         self._waiting = None

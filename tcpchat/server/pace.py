@@ -185,4 +185,4 @@ def _registration_pace(limits: Limits) -> tuple[float, float, int]:
 
 def too_much(wait: float) -> ChatError:
     """Return the refusal of a command that would have to wait too long."""
-    return refuse_for(wait, Code.RATE_LIMITED, "That is too much at once, so it was not done.")
+    return refuse_for(wait, Code.RATE_LIMITED, "That is too much at once, so it was not done.", rule="rate-limited")

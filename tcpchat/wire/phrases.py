@@ -126,7 +126,8 @@ def help_lines(topic: str) -> list[str]:
         lines.append(f"{group}: {_series(words)}.")
     return [
         *lines,
-        "To keep order in a room, type /help moderation; to run the server, /help administration.",
+        "To keep order in a room, type /help moderation; to run the server, /help administration. After a refusal, "
+        "/why tells by which rule it was.",
         "For what they do, type /help and one of these words, as in /help join or /help rooms.",
         "To say something that begins with a slash, type the slash twice. A Tab and Enter after the beginning of a "
         "command show how it may go on.",

@@ -31,7 +31,7 @@ class Ear:
     def heard(self, event: Event) -> None:
         self.events.append(event)
 
-    def disconnected(self, reason: str) -> None:
+    def disconnected(self, reason: str, *, trusted: bool = True) -> None:
         self.ends.append(reason)
 
 

@@ -153,6 +153,15 @@ def test_all_mistakes_are_listed_with_file_line_and_reason(read: Read, tmp_path:
     ]
 
 
+@pytest.mark.parametrize(("name", "meant"), [("bogus", None), ("prot", "port"), ("roms", "limits.rooms")])
+def test_what_was_meant_is_guessed_by_the_word_and_not_by_its_table(read: Read, name: str, meant: str | None) -> None:
+    (mistake,) = _mistakes(read, f"[limits]\n{name} = 1")
+    assert mistake.endswith(f"did you mean {meant}?" if meant else "is not a setting")
+    (mistake,) = _mistakes(read, "", **{f"TCPCHAT_{name.upper()}": "1"})
+    variable = f"TCPCHAT_{meant.upper().replace('.', '_')}" if meant else ""
+    assert mistake.endswith(f"did you mean {variable}?" if meant else "is not a setting")
+
+
 def test_a_mistake_counts_though_another_place_goes_before_it(read: Read) -> None:
     (mistake,) = _mistakes(read, "port = 70000", options={"port": "1"})
     assert "line 1: port is a whole number" in mistake

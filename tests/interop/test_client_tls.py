@@ -79,7 +79,7 @@ def test_who_it_is_not_is_told_in_a_line(start: Start, tmp_path: Path, kind: str
     daemon = start(issued)
     status, complaint = _say(f"tls:localhost:{daemon.port}", "--tls-ca", str(trusted))
     assert status == 1
-    assert complaint.startswith("tcpchat: The connection is lost: the server can't be trusted: ")
+    assert complaint.startswith("tcpchat: There is no connection: the server can't be trusted: ")
     assert reason.rstrip(".") in complaint
     assert "Traceback" not in complaint
     assert daemon.json("zoe").history("lobby") == []

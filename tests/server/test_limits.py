@@ -98,6 +98,8 @@ def test_what_is_refused_for_the_pace_is_answered_in_its_order_and_the_connectio
     assert refused[0]["retry_after"] == 11
     assert "so it was not done. Please try again in 11 seconds." in str(refused[0]["message"])
     assert nina.ask("ping") == {}
+    house.clock.advance(60)
+    assert nina.ask("why")["advice"].startswith("Go more slowly")
 
 
 def test_a_person_reads_how_long_to_wait() -> None:
@@ -258,6 +260,7 @@ def test_the_code_is_repeated_and_a_trusted_author_is_exempt() -> None:
     (refused, *others) = errors(nina)
     assert (refused["code"], refused["retry_after"]) == ("repeated", 30)
     assert len(others) == 6
+    assert nina.ask("why")["advice"].startswith("Say something else, or wait")
     assert errors(robot) == []
 
 

@@ -63,7 +63,7 @@ def test_who_would_wait_too_long_is_refused_and_told_when_to_try_again() -> None
     desk = Desk(command_burst=1, commands_per_second=2)
     pace = desk.pace()
     error = refusal(pace, Create("tea"))
-    assert (error.code, error.facts) == (Code.RATE_LIMITED, {"retry_after": 10})
+    assert (error.code, error.facts) == (Code.RATE_LIMITED, {"retry_after": 10, "rule": "rate-limited"})
     assert "try again in 10 seconds" in error.text
     assert pace.debt is None
     assert pace.take(SAY, None) == pytest.approx(0.5)  # what is refused has cost no more than any line
@@ -128,7 +128,7 @@ def test_the_time_that_the_server_works_is_paid_by_the_account_or_by_the_guests_
     assert pace.take(ListUsers(), GUEST) is None
     desk.do(elsewhere, 0.5, ANN)
     error = refusal(pace, ListUsers(), ANN)
-    assert (error.code, error.facts) == (Code.RATE_LIMITED, {"retry_after": 7})
+    assert (error.code, error.facts) == (Code.RATE_LIMITED, {"retry_after": 7, "rule": "rate-limited"})
 
     desk.do(desk.pace(), 0.6, GUEST)
     assert desk.pace().take(ListUsers(), Person(PersonId(9), "the same guest again")) == pytest.approx(1.0)

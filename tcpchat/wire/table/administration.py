@@ -21,7 +21,7 @@ ROWS = (
         data="code",
         words=("/claim",),
         parameters=(Parameter("CODE", "code"),),
-        example="/claim 6f1c-09ab-33d2-71fe",
+        example="/claim 6f1c-09ab-33d2-71fe-5b80-c4e7-19aa-d203",
     ),
     Row(
         acts.SetRole,
