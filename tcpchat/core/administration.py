@@ -204,7 +204,8 @@ def read_acts(chat: Chat, session: Session, command: acts.ReadActs, supply: Supp
     if not isinstance(supply, AuditPage):
         limit = min(command.limit, chat.limits.page_entries)
         return ReadAudit(limit, command.before, room.id if room is not None else None)
-    lines = [line_of(one) for one in supply.records]
+    whole = may(chat, session, Act.SEE_SESSIONS)
+    lines = [line_of(one, whole=whole) for one in supply.records]
     return Acts(lines, supply.more)
 
 

@@ -10,7 +10,7 @@ from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Notice, ServerEvent
-from tcpchat.core.permissions import check
+from tcpchat.core.permissions import check, may
 from tcpchat.core.requests import Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.state import Person, Session
@@ -66,6 +66,13 @@ def tell_all(chat: Chat, text: str) -> None:
     """Tell everybody who is logged in a word from the server."""
     chat.audience.publish(EVERYBODY, [Notice(text)], [NOBODY])
     chat.audience.flush_soon()
+
+
+def review(chat: Chat, person: Person) -> None:
+    """Tell those sessions of ``person`` no more that may not watch any longer."""
+    for session in person.sessions:
+        if session.watching and not may(chat, session, Act.SUBSCRIBE):
+            forget(chat, session)
 
 
 def forget(chat: Chat, session: Session) -> None:

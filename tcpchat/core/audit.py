@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from tcpchat.core.bans import is_network
 from tcpchat.core.entries import PersonId, RoomId
 
 
@@ -41,14 +42,19 @@ class AuditLine(msgspec.Struct, frozen=True, gc=False):
     room: str | UnsetType = UNSET
 
 
-def line_of(record: AuditRecord) -> AuditLine:
-    """Return ``record`` as it is told."""
+# What acts on an address may be recorded with.
+_OF_ADDRESSES = ("ban", "unban", "server-ban", "server-unban")
+
+
+def line_of(record: AuditRecord, *, whole: bool) -> AuditLine:
+    """Return ``record`` as it is told; not ``whole``: without addresses, and without the name of the system's user."""
+    hidden = not whole and record.act in _OF_ADDRESSES and is_network(record.subject)
     return AuditLine(
         record.id,
         record.at,
-        record.by,
+        record.by if whole else record.by.partition(" ")[0],
         record.act,
-        record.subject or UNSET,
+        UNSET if hidden else record.subject or UNSET,
         record.reason or UNSET,
         record.until or UNSET,
         record.room_name or UNSET,

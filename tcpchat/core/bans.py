@@ -131,6 +131,11 @@ class Bans:
         return next((ban for net, ban in networks.values() if mapped in net and not ban.is_over(now)), None)
 
 
+def is_network(text: str) -> bool:
+    """Return whether ``text`` is a network as `parse_network` returns it; no name is like that."""
+    return "/" in text
+
+
 def parse_network(text: str) -> str:
     """Return the network that an address or a network such as ``192.0.2.0/24`` stands for; raise ``bad-field``."""
     try:

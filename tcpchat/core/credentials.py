@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from tcpchat.core import announcements
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, too_many_credentials
 from tcpchat.core.actors import find_target, record
 from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done
@@ -136,6 +137,8 @@ def changed(chat: Chat, account: Account) -> None:
     """Take an account as it is stored now, and end its sessions if it may not be used any more."""
     chat.accounts.put(account)
     person = chat.users.by_id(account.id)
+    if person is not None:
+        announcements.review(chat, person)
     if person is None or not is_barred(account, chat.now()):
         return
     words = {State.SUSPENDED: "is suspended", State.BANNED: "is banned", State.DELETED: "is deleted"}

@@ -67,6 +67,8 @@ def unban(chat: Chat, session: Session, command: acts.Unban, supply: Supply | No
     if supply is not None:
         return done(supply)
     room = _room_for(chat, session, Act.BAN, command.room)
+    if command.address:
+        check(chat, session, Act.SEE_SESSIONS)  # whether an address is banned is theirs to know, too
     lifted = lift_bans(chat, room.id, command.user, command.address)
     name = lifted[0].name
     tell_room(chat, session, room, Deed("unban", UNSET if command.address else name))

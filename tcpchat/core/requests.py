@@ -255,10 +255,10 @@ class StoredState(msgspec.Struct, frozen=True, gc=False):
 
 
 class StoredSettings(msgspec.Struct, frozen=True, gc=False):
-    """The settings of a room, from here on."""
+    """Some settings of a room, from here on; the others stay as they are by then."""
 
     room: RoomId
-    settings: str
+    changes: dict[str, bool | int | str]
 
 
 class Redaction(msgspec.Struct, frozen=True, gc=False):

@@ -50,6 +50,12 @@ def encode(settings: RoomSettings) -> str:
     return msgspec.json.encode(settings).decode()
 
 
+def differences(before: RoomSettings, after: RoomSettings) -> dict[str, bool | int | str]:
+    """Return the settings of ``after`` that ``before`` has not."""
+    known = msgspec.structs.asdict(before)
+    return {name: value for name, value in msgspec.structs.asdict(after).items() if value != known[name]}
+
+
 def decode(text: str) -> RoomSettings:
     """Return the settings that were stored. Raises msgspec.ValidationError."""
     return msgspec.json.decode(text, type=RoomSettings) if text != "{}" else OPEN

@@ -15,7 +15,7 @@ from tcpchat.core.moderation import tell_room
 from tcpchat.core.permissions import check, check_rank, check_read, may, may_read
 from tcpchat.core.requests import Effect, Enact, Page, ReadPage, Redaction, StoredSettings, Supply
 from tcpchat.core.roles import Act
-from tcpchat.core.settings import RoomSettings, decode, encode, hash_key
+from tcpchat.core.settings import RoomSettings, differences, hash_key
 from tcpchat.core.state import Room, Session
 from tcpchat.errors import ChatError, Code
 
@@ -35,14 +35,13 @@ def set_room(chat: Chat, session: Session, command: acts.SetRoom, supply: Supply
     if isinstance(supply, Enact) or wanted is None:
         return RoomState(room.label, room.settings.shown)
     check(chat, session, Act.SET_ROOM, room)
-    shown = {name: value for name, value in wanted.shown.items() if value != room.settings.shown[name]}
-    if wanted.key != room.settings.key:
-        shown["key"] = bool(wanted.key)
-    if not shown:
+    changes = differences(room.settings, wanted)
+    if not changes:
         return RoomState(room.label, room.settings.shown)
+    shown = {name: wanted.shown[name] for name in changes}
     tell_room(chat, session, room, Deed("set", settings=shown))
     words = ", ".join(f"{name} {str(value).lower()}" for name, value in shown.items())
-    return Enact(record(chat, session, "set", words, room=room), (StoredSettings(room.id, encode(wanted)),))
+    return Enact(record(chat, session, "set", words, room=room), (StoredSettings(room.id, changes),))
 
 
 def remove(chat: Chat, session: Session, command: acts.Remove, supply: Supply | None) -> Done | Enact | ReadPage:
@@ -67,10 +66,10 @@ def enacted(chat: Chat, effects: tuple[Effect, ...]) -> None:
     """Take what was committed into the state; all else has acted already."""
     for effect in effects:
         match effect:
-            case StoredSettings(room_id, settings):
+            case StoredSettings(room_id, changes):
                 room = chat.rooms.log(room_id)
                 if isinstance(room, Room):
-                    room.set(decode(settings))
+                    room.set(msgspec.structs.replace(room.settings, **changes))
                     _keep_members(chat, room)
             case Redaction(room_id, seq):
                 chat.tails.redact(room_id, seq)

@@ -22,6 +22,7 @@ from tcpchat.core.requests import (
     StoredState,
 )
 from tcpchat.core.roles import Membership, RoomRole
+from tcpchat.core.settings import decode, encode
 from tcpchat.store.schema import audit, bans, entries, memberships, name_rules, rooms, server_state
 
 
@@ -119,8 +120,12 @@ def _effect(connection: Connection, effect: Effect) -> None:
             connection.execute(delete(server_state).where(server_state.c.name == name))
             if value:
                 connection.execute(insert(server_state), {"name": name, "value": value})
-        case StoredSettings(room, settings):
-            connection.execute(update(rooms).where(rooms.c.id == room).values(settings=settings))
+        case StoredSettings(room, changes):
+            # What was asked for at the same time may have been committed since: only this is changed.
+            before = connection.execute(select(rooms.c.settings).where(rooms.c.id == room)).scalar()
+            if before is not None:
+                settings = encode(msgspec.structs.replace(decode(before), **changes))
+                connection.execute(update(rooms).where(rooms.c.id == room).values(settings=settings))
         case Redaction(room, seq):
             gone = (entries.c.room == room) & (entries.c.seq == seq)
             connection.execute(update(entries).where(gone).values(body="", kind=int(Kind.REMOVED)))

@@ -16,7 +16,7 @@ from tcpchat.core.requests import (
     StoredState,
 )
 from tcpchat.core.roles import FOREVER, Membership, RoomRole
-from tcpchat.core.settings import RoomSettings, decode, encode
+from tcpchat.core.settings import OPEN, RoomSettings, decode, differences
 from tcpchat.store.order import Order, load_order, read_audit
 from tcpchat.store.reading import load_rooms
 from tests.store.material import GARDEN, KITCHEN, NOW, ON_SERVERS, Store, create, remove, say, told
@@ -74,12 +74,19 @@ def test_a_later_word_takes_the_place_of_an_earlier(store: Store) -> None:
 def test_settings_of_a_room(store: Store) -> None:
     store.furnish(GARDEN)
     settings = RoomSettings(unlisted=True, slow=30, key="ab" * 16)
-    store.commit(
-        say(GARDEN, "one"), Enact(record("set"), (StoredSettings(GARDEN, encode(settings)),)), say(GARDEN, "two")
-    )
+    changed = StoredSettings(GARDEN, differences(OPEN, settings))
+    store.commit(say(GARDEN, "one"), Enact(record("set"), (changed,)), say(GARDEN, "two"))
     records, _ = load_rooms(store.reading, epoch=1, now=NOW)
     assert {one.id: decode(one.settings) for one in records}[GARDEN] == settings
     assert store.written(GARDEN)[-1] == (2, "two")
+
+
+def test_settings_that_are_changed_at_once_are_all_kept(store: Store) -> None:
+    store.furnish(GARDEN)
+    changes = [StoredSettings(GARDEN, {name: value}) for name, value in (("slow", 5), ("limit", 3), ("slow", 7))]
+    store.commit(*(Enact(record("set"), (change,)) for change in changes))
+    records, _ = load_rooms(store.reading, epoch=1, now=NOW)
+    assert {one.id: decode(one.settings) for one in records}[GARDEN] == RoomSettings(slow=7, limit=3)
 
 
 def test_a_text_that_is_removed_is_gone(store: Store) -> None:

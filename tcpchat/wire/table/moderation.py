@@ -59,7 +59,7 @@ ROWS = (
         GROUP,
         "Let somebody into this room again.",
         op="unban",
-        data="room, user? or address?",
+        data="room, user? or address? (for admins)",
         words=("/unban",),
         parameters=(USER,),
         example="/unban bob",
