@@ -59,6 +59,7 @@ class Code(StrEnum):
     TOO_MANY_CONNECTIONS = "too-many-connections"
     TOO_MANY_CREDENTIALS = "too-many-credentials"
     TOO_MANY_IGNORED = "too-many-ignored"
+    TOO_MANY_MEMBERS = "too-many-members"
     TOO_MANY_ROOMS = "too-many-rooms"
     REVOKED = "revoked"
     UNKNOWN_COMMAND = "unknown-command"

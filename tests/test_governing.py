@@ -46,7 +46,8 @@ class World:
         self.people: dict[str, Script] = {}
         self.server = dict.fromkeys(PEOPLE, ServerRole.GUEST)
         self.roles: dict[tuple[str, str], RoomRole] = {}
-        self.banned: set[tuple[str, str]] = set()
+        # By whom; a kick is by nobody: everybody with the right to it may end that.
+        self.banned: dict[tuple[str, str], str] = {}
         self.muted: set[tuple[str, str]] = set()
         self.invited: set[tuple[str, str]] = set()
         self.inside: set[tuple[str, str]] = set()
@@ -124,6 +125,11 @@ class World:
             high = RoomRole[data["role"].upper()] >= RoomRole.MODERATOR
             high = high or self.roles.get((target, room), RoomRole.MEMBER) >= RoomRole.MODERATOR
             return (Act.PROMOTE if high else Act.GIVE_VOICE).allows(server, role) and above
+        if op == "invite" and (target, room) in self.banned:
+            return None  # not who is banned; who was only put out may be
+        maker = self.banned.get((target, room))
+        if op == "unban" and maker and self._rank(maker, room) > self._rank(actor, room):
+            return False
         if op in ("unban", "invite"):
             return NEEDS[op].allows(server, role)
         return NEEDS[op].allows(server, role) and above
@@ -148,12 +154,13 @@ class World:
         match op:
             case "kick" | "ban":
                 self.inside.discard(of_target)
-                self.banned.add(of_target)
                 if op == "ban":
+                    self.banned[of_target] = actor
                     self.roles.pop(of_target, None)
                     self.invited.discard(of_target)
+                self.banned.setdefault(of_target, "")
             case "unban":
-                self.banned.discard(of_target)
+                self.banned.pop(of_target, None)
             case "mute":
                 self.muted.add(of_target)
             case "unmute":
@@ -267,7 +274,7 @@ def _refusal(person: Script, op: str, **data: Any) -> Code | None:
 
 def _answers(person: Script, op: str, **data: Any) -> bool:
     code = _refusal(person, op, **data)
-    assert code in (None, Code.BANNED, Code.INVITE_ONLY, Code.KEY_NEEDED), (op, code)
+    assert code in (None, Code.BANNED, Code.KICKED, Code.INVITE_ONLY, Code.KEY_NEEDED), (op, code)
     return code is None
 
 

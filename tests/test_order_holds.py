@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tcpchat.core.roles import ServerRole
-from tcpchat.errors import Code
+from tcpchat.core.bans import Ban, BanId, Subject
+from tcpchat.core.limits import Limits
+from tcpchat.core.requests import Lifted
+from tcpchat.core.roles import Membership, RoomRole, ServerRole
+from tcpchat.errors import ChatError, Code
 from tests.house import House, Script
-from tests.test_order import account, ops, refusal
+from tests.test_order import SECRET, account, ops, refusal
 
 
 @pytest.fixture
@@ -67,3 +70,225 @@ def test_who_is_admin_no_more_watches_no_more(house: House) -> None:
     admin.take()
     Script(house, "dora")
     assert ops(admin) == []
+
+
+def again(person: Script, **login: str) -> None:
+    """Log out, log in anew and enter tea."""
+    person.ask("logout")
+    person.ask("login", **login)
+    person.ask("join", room="tea")
+
+
+def test_a_slow_room_is_slow_for_those_who_log_in_again(house: House, nina: Script, bob: Script) -> None:
+    uma = account(house, "uma")
+    uma.enter("tea")
+    nina.ask("room-set", room="tea", slow=3600)
+    for person, login in ((bob, {"name": "bob"}), (uma, {"name": "uma", "password": SECRET})):
+        person.ask("say", room="tea", text="one")
+        again(person, **login)
+        assert refusal(person, "say", room="tea", text="two") is Code.SLOW_MODE
+        house.clock.advance(3600)
+        person.ask("say", room="tea", text="two")
+
+
+def test_the_last_words_remembered_are_bounded(house: House, nina: Script, bob: Script) -> None:
+    house.chat.limits.become(Limits(last_words_remembered=3))
+    nina.ask("room-set", room="tea", slow=60)
+    for _ in range(4):
+        bob.ask("say", room="tea", text="x")
+        again(bob, name="bob")
+        house.clock.advance(60)
+    assert len(house.chat.last_words) == 3
+
+
+def test_what_is_refused_begins_no_pause(house: House, nina: Script, bob: Script) -> None:
+    nina.ask("room-set", room="tea", slow=3600)
+    assert refusal(bob, "say", room="tea", text=" ") is Code.TEXT_EMPTY
+    assert refusal(bob, "topic", room="tea", text="x" * 2000) is Code.TEXT_TOO_LONG
+    house.store.failing = True
+    assert refusal(bob, "say", room="tea", text="a") is Code.STORE_FAILED
+    assert refusal(bob, "topic", room="tea", text="a") is Code.STORE_FAILED
+    house.store.failing = False
+    bob.ask("say", room="tea", text="a")
+    assert refusal(bob, "say", room="tea", text="b") is Code.SLOW_MODE
+
+
+def test_what_was_not_kept_was_not_said_again(house: House, nina: Script, bob: Script) -> None:
+    house.store.failing = True
+    for _ in range(house.chat.limits.repeats + 1):
+        assert refusal(bob, "say", room="tea", text="important") is Code.STORE_FAILED
+    house.store.failing = False
+    bob.ask("say", room="tea", text="important")
+
+
+def test_a_guest_is_muted_after_coming_back_under_the_same_name(house: House, nina: Script, bob: Script) -> None:
+    nina.ask("mute", room="tea", user="bob", seconds=600)
+    [silence] = [one for one in house.store.effects if isinstance(one, Ban)]
+    again(bob, name="Bob")
+    assert refusal(bob, "say", room="tea", text="x") is Code.MUTED
+    assert nina.ask("bans", room="tea")["bans"] == []
+    assert refusal(nina, "unban", room="tea", user="bob") is Code.NO_SUCH_BAN
+    nina.ask("unmute", room="tea", user="bob")
+    assert Lifted(silence.id) in house.store.effects
+    again(bob, name="bob")
+    bob.ask("say", room="tea", text="x")
+    nina.ask("mute", room="tea", user="bob", seconds=600)
+    house.clock.advance(600)
+    house.hub.tick()
+    again(bob, name="bob")
+    bob.ask("say", room="tea", text="x")
+
+
+def test_a_guest_is_muted_after_a_restart(house: House, nina: Script) -> None:
+    tea = house.chat.rooms.get("tea")
+    assert tea is not None
+    silence = Ban(BanId(3), tea.id, Subject.SILENCE, "bob", "bob", "", "nina", 0, 0)
+    house.hub.restore([], [silence], [], {})
+    bob = Script(house, "bob")
+    bob.enter("tea")
+    assert refusal(bob, "say", room="tea", text="x") is Code.MUTED
+    nina.ask("unmute", room="tea", user="bob")
+    bob.ask("say", room="tea", text="x")
+
+
+def test_what_is_known_of_a_guest_goes_with_it(house: House, nina: Script, bob: Script) -> None:
+    tea = house.chat.rooms.get("tea")
+    assert tea is not None
+    for _ in range(3):
+        nina.ask("invite", room="tea", user="bob")
+        nina.ask("room-role", room="tea", user="bob", role="voice")
+        nina.ask("mute", room="tea", user="bob")
+        assert tea.guarded
+        nina.ask("unmute", room="tea", user="bob")
+        again(bob, name="bob")
+        assert not tea.memberships
+        assert not tea.guarded
+    assert not [one for one in house.store.effects if isinstance(one, Membership)]
+
+
+def test_who_registers_keeps_what_one_was(house: House, nina: Script, bob: Script) -> None:
+    nina.ask("room-role", room="tea", user="bob", role="moderator")
+    bob.ask("register", password=SECRET)
+    house.settle()
+    [kept] = [one for one in house.store.effects if isinstance(one, Membership)]
+    assert kept.role is RoomRole.MODERATOR
+    bob.ask("logout")
+    assert {"name": "bob", "role": "moderator"} not in nina.ask("members", room="tea")["members"]
+    bob.ask("login", name="bob", password=SECRET)
+    bob.enter("tea")
+    assert {"name": "bob", "role": "moderator"} in nina.ask("members", room="tea")["members"]
+
+
+def test_a_room_knows_of_so_many_people(house: House, nina: Script, bob: Script) -> None:
+    house.chat.limits.become(Limits(memberships_per_room=1))
+    carl = Script(house, "carl")
+    carl.enter("tea")
+    nina.ask("mute", room="tea", user="bob")
+    for op in ("invite", "mute"):
+        assert refusal(nina, op, room="tea", user="carl") is Code.TOO_MANY_MEMBERS
+    carl.ask("say", room="tea", text="x")
+    nina.ask("room-set", room="tea", invite_only=True)  # who is in it stays
+    carl.ask("say", room="tea", text="y")
+    nina.ask("unmute", room="tea", user="bob")
+
+
+def test_kicks_are_no_bans(house: House, nina: Script, bob: Script) -> None:
+    house.chat.limits.become(Limits(bans_per_room=2))
+    for name in ("carl", "dora", "emil"):
+        Script(house, name).enter("tea")
+        nina.ask("kick", room="tea", user=name)
+    nina.ask("kick", room="tea", user="bob", reason="Calm down.")
+    assert nina.ask("bans", room="tea")["bans"] == []
+    with pytest.raises(ChatError) as refused:
+        bob.ask("join", room="tea")
+    assert refused.value.code is Code.KICKED
+    assert refused.value.text == "You were put out of tea, and can come back in 30 seconds: Calm down."
+    assert bob.ask("why") == {
+        "rule": "kicked",
+        "text": refused.value.text,
+        "advice": "It was done by nina, and is over in a moment.",
+    }
+    assert [room["closed"] for room in bob.ask("rooms", search="tea")["rooms"]] == ["kicked"]
+    nina.ask("ban", room="tea", user="bob")
+    assert [one["name"] for one in nina.ask("bans", room="tea")["bans"]] == ["bob"]
+    assert refusal(nina, "ban", room="tea", user="carl") is Code.TOO_MANY_BANS
+
+
+def test_what_somebody_higher_did_is_not_undone(house: House, nina: Script, bob: Script) -> None:
+    nina.ask("room-role", room="tea", user="bob", role="moderator")
+    carl = Script(house, "carl")
+    carl.enter("tea")
+    nina.ask("ban", room="tea", user="carl")
+    assert refusal(bob, "unban", room="tea", user="carl") is Code.NOT_ALLOWED
+    assert refusal(bob, "ban", room="tea", user="carl", seconds=1) is Code.NOT_ALLOWED
+    account(house, "ada", ServerRole.ADMIN).ask("unban", room="tea", user="carl")
+    carl.enter("tea")
+
+
+def test_admins_dont_undo_what_the_owner_did(house: House) -> None:
+    owner, admin = account(house, "olga", ServerRole.OWNER), account(house, "ada", ServerRole.ADMIN)
+    account(house, "eve", ServerRole.ADMIN)
+    account(house, "uma")
+    owner.ask("server-ban", user="eve")
+    assert refusal(admin, "server-unban", user="eve") is Code.NOT_ALLOWED
+    owner.ask("server-ban", address="203.0.113.7")
+    assert refusal(admin, "server-ban", address="203.0.113.7", seconds=1) is Code.NOT_ALLOWED
+    assert refusal(admin, "server-unban", address="203.0.113.7") is Code.NOT_ALLOWED
+    owner.ask("server-ban", user="uma")
+    assert refusal(admin, "suspend", user="uma", seconds=1) is Code.NOT_ALLOWED
+
+
+def test_an_address_is_banned_for_the_second_session_too(house: House, nina: Script) -> None:
+    admin = account(house, "ada", ServerRole.ADMIN)
+    uma = account(house, "uma", host="198.51.100.7")
+    uma.enter("tea")
+    second = Script(house, host="198.51.100.9")
+    second.ask("login", name="uma", password=SECRET)
+    second.enter("tea")
+    admin.ask("ban", room="tea", address="198.51.100.7")
+    for op in ("join", "history", "members"):
+        assert refusal(uma, op, room="tea") is Code.BANNED
+    assert [room["closed"] for room in uma.ask("rooms", search="tea")["rooms"]] == ["banned"]
+    second.ask("history", room="tea")
+
+
+def test_while_the_server_is_read_only_nobody_is_told_new_words(house: House, nina: Script) -> None:
+    admin = account(house, "ada", ServerRole.ADMIN)
+    uma, ulf = account(house, "uma"), account(house, "ulf")
+    for person in (uma, ulf, admin):
+        person.enter("jam")
+    admin.ask("emergency", level="read-only")
+    ulf.take()
+    for op, data in (
+        ("join", {"room": "buy-my-stuff"}),
+        ("away", {"text": "buy my stuff"}),
+        ("nick", {"name": "buy-my-stuff"}),
+        ("kick", {"room": "jam", "user": "ulf", "reason": "buy my stuff"}),
+        ("remove", {"room": "jam", "seq": 1, "reason": "buy my stuff"}),
+    ):
+        assert refusal(uma, op, **data) in (Code.EMERGENCY, Code.NO_SUCH_ENTRY), op
+    assert ops(ulf) == []
+    uma.ask("away")
+    uma.ask("join", room="lobby")
+    uma.ask("kick", room="jam", user="ulf")
+    admin.ask("join", room="news")
+
+
+def test_a_ban_is_lifted_by_the_name_of_now(house: House, nina: Script) -> None:
+    uma = account(house, "uma")
+    uma.enter("tea")
+    nina.ask("ban", room="tea", user="uma")
+    uma.ask("nick", name="ulla")
+    nina.ask("unban", room="tea", user="ulla")
+    uma.enter("tea")
+
+
+def test_who_is_banned_is_not_invited(house: House, nina: Script, bob: Script) -> None:
+    nina.ask("ban", room="tea", user="bob")
+    bob.take()
+    with pytest.raises(ChatError, match="bob is banned from tea: lift the ban first"):
+        nina.ask("invite", room="tea", user="bob")
+    assert ops(bob) == []
+    nina.ask("unban", room="tea", user="bob")
+    nina.ask("invite", room="tea", user="bob")
+    assert ops(bob) == ["invited"]

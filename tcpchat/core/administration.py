@@ -25,7 +25,7 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.membership import dismiss
 from tcpchat.core.moderation import done
 from tcpchat.core.names import check_name, fold
-from tcpchat.core.permissions import check, span
+from tcpchat.core.permissions import check, may, span
 from tcpchat.core.requests import AuditPage, Enact, NameRule, ReadAudit, StoredState, Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.server_state import Emergency, Shutdown

@@ -28,12 +28,15 @@ class Subject(IntEnum):
     PERSON = 1
     NAME = 2
     ADDRESS = 3
+    # It keeps nobody out: a guest of this name may not speak.
+    SILENCE = 4
 
 
 class Ban(msgspec.Struct, frozen=True, gc=False):
     """One ban: ``data`` is an id in decimal, a folded name, or a network; ``name`` what people call it.
 
-    ``by`` is the name of who did it; ``at`` and ``until`` are in ms since 1970, UTC, ``until`` 0 for ever.
+    ``by`` is the name of who did it; ``at`` and ``until`` are in ms since 1970, UTC, ``until`` 0 for ever. ``kick``:
+    somebody was only put out for a moment, too short to be stored or to count.
     """
 
     id: BanId
@@ -45,6 +48,7 @@ class Ban(msgspec.Struct, frozen=True, gc=False):
     by: str
     at: int
     until: int
+    kick: bool = False
 
     def is_over(self, now: int) -> bool:
         """Return whether the ban has ended by ``now``."""
@@ -63,12 +67,29 @@ class Bans:
         return iter(list(self._exact.values()))
 
     def count(self, room: RoomId) -> int:
-        """Return how many bans a room has, or the `SERVER`."""
+        """Return how many bans there are in all of a room, or the `SERVER`: 0 if nobody is kept out."""
         return self._rooms.get(room, 0)
 
+    def lasting(self, room: RoomId, now: int) -> int:
+        """Return how many of them count, and are in force."""
+        return sum(ban.room == room and not ban.kick and not ban.is_over(now) for ban in self._exact.values())
+
     def of(self, room: RoomId, now: int) -> list[Ban]:
-        """Return the bans of a room that are in force, the oldest first."""
-        return [ban for ban in self._exact.values() if ban.room == room and not ban.is_over(now)]
+        """Return what keeps people out of a room now, the oldest first."""
+        return [
+            ban
+            for ban in self._exact.values()
+            if ban.room == room and ban.subject is not Subject.SILENCE and not ban.is_over(now)
+        ]
+
+    def get(self, room: RoomId, subject: Subject, data: str) -> Ban | None:
+        """Return the very ban that one of ``data`` would take the place of."""
+        return self._exact.get((room, subject, data))
+
+    def silence(self, room: RoomId, name: str, now: int) -> Ban | None:
+        """Return why a guest called ``name`` may not speak in a room."""
+        found = self._exact.get((room, Subject.SILENCE, fold(name))) if room in self._rooms else None
+        return None if found is None or found.is_over(now) else found
 
     def add(self, ban: Ban) -> Ban | None:
         """Put a ban into force; return the one against the same that it replaces."""

@@ -95,7 +95,7 @@ def create(chat: Chat, session: Session, command: Create, supply: Supply | None)
     person = chat.person(session)
     if isinstance(supply, RoomRecord) and supply.creator == person.id:
         return RoomNamed(supply.name)
-    check_created(chat, command.room, supply)
+    check_created(chat, person, command.room, supply)
     if (room := chat.rooms.get(command.room)) is not None:
         raise ChatError(Code.ROOM_EXISTS, f"There is a room called {room.label} already.", room=room.label)
     return CreateRoom(new_record(chat, person, command.room))
@@ -145,10 +145,12 @@ def _check_alike(chat: Chat, name: str) -> None:
         raise ChatError(Code.ROOM_EXISTS, f"The room name {name} looks like {label}, which is there.", room=label)
 
 
-def check_created(chat: Chat, name: str, supply: Supply | None) -> None:
-    """Raise what prevented a creation, and let the next one begin anew."""
+def check_created(chat: Chat, person: Person, name: str, supply: Supply | None) -> None:
+    """Raise what prevented a creation, which doesn't count then, and let the next one begin anew."""
     if isinstance(supply, ChatError):
-        chat.opening.pop(fold(name), None)
+        record = chat.opening.pop(fold(name), None)
+        if record is not None and record.creator == person.id:
+            person.rooms_created -= 1
         raise supply
 
 

@@ -10,6 +10,7 @@ from tcpchat.core.accounts import Accounts, ClaimedName
 from tcpchat.core.audience import Audience
 from tcpchat.core.bans import Bans
 from tcpchat.core.entries import RoomId, RoomRecord, Seq
+from tcpchat.core.lastwords import LastWords
 from tcpchat.core.limits import Limits
 from tcpchat.core.names import HERE, Key
 from tcpchat.core.requests import Change
@@ -85,6 +86,7 @@ class Chat:
     stop: Callable[[], None] = field(kw_only=True)
     # Hears that the server has an owner now.
     owned: Callable[[], None] = field(kw_only=True)
+    last_words: LastWords = field(default_factory=LastWords)
     bans: Bans = field(default_factory=Bans)
     server: ServerState = field(default_factory=ServerState)
     # Entries removed of late: a page that was read before still has their texts.

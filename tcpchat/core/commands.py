@@ -265,6 +265,7 @@ class Switch(Command, frozen=True):
 class Rename(Command, frozen=True):
     """Take another name."""
 
+    writes: ClassVar[bool] = True
     name: str
 
 

@@ -8,7 +8,7 @@ from tcpchat.core import acts
 from tcpchat.core.accounts import Account, State
 from tcpchat.core.actors import Target, check_reason, find_target, record, until
 from tcpchat.core.answers import Done
-from tcpchat.core.bans import SERVER, Subject, parse_network
+from tcpchat.core.bans import Subject, parse_network
 from tcpchat.core.chat import Chat
 from tcpchat.core.membership import dismiss
 from tcpchat.core.moderation import add_bans, done, is_from, lift_bans
@@ -43,7 +43,7 @@ def ban(chat: Chat, session: Session, command: acts.ServerBan, supply: Supply | 
     if target.account is not None:
         banned = msgspec.structs.replace(target.account, state=State.BANNED, reason=reason, until=end)
         return SaveAccount(banned, before=target.account)
-    effects = add_bans(chat, session, SERVER, target.subjects, target.name, reason, end)
+    effects = add_bans(chat, session, None, target.subjects, target.name, reason, end)
     _end(chat, target, f"You are banned from this server{_because(reason)}", Code.BANNED)
     return Enact(record(chat, session, "server-ban", target.name, reason=reason, until=end), effects)
 
@@ -57,8 +57,9 @@ def unban(chat: Chat, session: Session, command: acts.ServerUnban, supply: Suppl
     check(chat, session, Act.SERVER_BAN)
     account = chat.accounts.get(command.user) if command.user else None
     if account is not None and account.state is State.BANNED:
+        check_rank(chat, session, account.id, account.name)
         return SaveAccount(msgspec.structs.replace(account, state=State.GOOD, reason="", until=0), before=account)
-    lifted = lift_bans(chat, SERVER, command.user, command.address)
+    lifted = lift_bans(chat, session, None, command.user, command.address)
     effects = tuple(Lifted(one.id) for one in lifted)
     return Enact(record(chat, session, "server-unban", lifted[0].name), effects)
 
@@ -72,6 +73,9 @@ def suspend(chat: Chat, session: Session, command: acts.Suspend, supply: Supply 
     target, reason = _meant(chat, session, Act.SUSPEND, command.user, command.reason)
     if target.account is None:
         raise ChatError(Code.ACCOUNT_NEEDED, f"{target.name} is a guest: only accounts can be suspended.")
+    if target.account.state is State.BANNED and not 0 < target.account.until <= chat.now():
+        text = f"{target.name} is banned from this server, which a suspension would end: lift the ban first."
+        raise ChatError(Code.NOT_ALLOWED, text, user=target.name)
     end = until(chat, command.seconds, forever=0)
     suspended = msgspec.structs.replace(target.account, state=State.SUSPENDED, reason=reason, until=end)
     return SaveAccount(suspended, before=target.account)
@@ -92,7 +96,7 @@ def unsuspend(chat: Chat, session: Session, command: acts.Unsuspend, supply: Sup
 
 def expire(chat: Chat) -> None:
     """Forget the bans that are over."""
-    over = chat.bans.expire(chat.now())
+    over = [one for one in chat.bans.expire(chat.now()) if not one.kick]
     if over:
         chat.submit(Enact(None, tuple(Lifted(one.id) for one in over)))
 
@@ -103,7 +107,7 @@ def _ban_address(chat: Chat, session: Session, command: acts.ServerBan) -> Enact
     end = until(chat, command.seconds, forever=0)
     if is_from(session, network):
         raise ChatError(Code.NOT_ALLOWED, "You come from there yourself.", rule="rank")
-    effects = add_bans(chat, session, SERVER, [(Subject.ADDRESS, network)], network, reason, end)
+    effects = add_bans(chat, session, None, [(Subject.ADDRESS, network)], network, reason, end)
     for person in list(chat.users):
         if server_role(chat, person.id) < ServerRole.ADMIN:
             for one in [one for one in person.sessions if is_from(one, network)]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from tcpchat.core import acts
+from tcpchat.core import acts, permissions
 from tcpchat.core.announcements import announce, tell_all
 from tcpchat.core.answers import Health
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Command, Delete
-from tcpchat.core.permissions import check, may
+from tcpchat.core.permissions import check
 from tcpchat.core.requests import Supply
 from tcpchat.core.roles import Act
-from tcpchat.core.server_state import Emergency, StoreState
+from tcpchat.core.server_state import StoreState
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
 
@@ -73,9 +73,7 @@ def check_write(chat: Chat, session: Session, command: Command) -> None:
     """Raise what keeps the session from writing: ``store-failed``, ``low-space``, or ``emergency``."""
     if not (isinstance(command, Delete) and chat.server.store.state is StoreState.LOW_SPACE):
         check_keeping(chat)  # what is deleted makes room
-    if chat.server.emergency is Emergency.READ_ONLY and not may(chat, session, Act.WRITE_IN_EMERGENCY):
-        text = "Nobody but admins can write for now: this is an emergency."
-        raise ChatError(Code.EMERGENCY, text, rule="emergency")
+    permissions.check_write(chat, session)
 
 
 def check_keeping(chat: Chat) -> None:

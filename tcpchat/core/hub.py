@@ -36,16 +36,7 @@ from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
 from tcpchat.core.events import QUARTER_MS, Members, QuarterBegun
-from tcpchat.core.requests import (
-    CredentialsChanged,
-    Deleted,
-    Enact,
-    NameRule,
-    ReadPage,
-    Request,
-    Result,
-    Supply,
-)
+from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, ReadPage, Request, Result, Supply
 from tcpchat.core.roles import Membership
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.server_state import Emergency
@@ -152,7 +143,7 @@ class Hub:
         chat = self._chat
         for known in memberships:
             room = chat.rooms.log(known.room)
-            if isinstance(room, Room):
+            if isinstance(room, Room) and chat.accounts.by_id(known.person) is not None:
                 room.know(known)
         for ban in bans:
             chat.bans.add(ban)

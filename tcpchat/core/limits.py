@@ -139,7 +139,21 @@ class Limits:
         most=_DAY_SECONDS,
     )
     bans_per_room: int = limit(
-        500, "bans", "Bans of one room: addresses among them are compared one by one, a microsecond each.", least=0
+        500,
+        "bans",
+        "Bans of one room, and mutes of guests: addresses among them are compared one by one, a microsecond each.",
+        least=0,
+    )
+    memberships_per_room: int = limit(
+        5_000,
+        "people",
+        "People of whom one room knows a role, an invitation or a mute: some 200 bytes each, and read at start.",
+        least=0,
+    )
+    last_words_remembered: int = limit(
+        20_000,
+        "moments",
+        "When people spoke last in rooms that are slow, so that a new login is no way to speak again: about 150 bytes.",
     )
     bans_of_server: int = limit(
         2_000, "bans", "Bans of the server: addresses among them are compared one by one, a microsecond each.", least=0
@@ -350,6 +364,13 @@ class Limits:
         "accounts an hour",
         "New accounts of one network: a class can register in a lesson, a script can't fill the database. Trusted "
         "addresses are exempt.",
+    )
+
+    rooms_per_hour: int = limit(
+        100,
+        "rooms an hour",
+        "Rooms that are created from one network: a course can have one each, and a script needs days to use up those "
+        "that there can be. Trusted addresses are exempt.",
     )
 
     wait_seconds: float = limit(

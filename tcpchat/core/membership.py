@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from tcpchat.core import announcements
+from tcpchat.core import announcements, standing
 from tcpchat.core.answers import Done, Goodbye, JoinedRoom, LeftRoom, MemberList, Switched, UserList
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.catalogue import check_created, new_record
@@ -14,7 +14,7 @@ from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Crowd, MemberJoined, MemberLeft, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.names import HERE
-from tcpchat.core.permissions import check_enter, check_read, needs_key, readable
+from tcpchat.core.permissions import check_enter, check_read, check_write, needs_key, readable
 from tcpchat.core.requests import CreateRoom, ReadPage, Supply, Unlock
 from tcpchat.core.settings import opens
 from tcpchat.core.state import Room, Session
@@ -42,6 +42,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     if person.sessions:
         return
     chat.users.remove(person)
+    standing.forget(person)
     announcements.announce(chat, "logout", user=person.name)
     for direct in chat.rooms.forget_directs(person, chat.limits.ended_directs):
         chat.tails.forget(direct)
@@ -62,6 +63,7 @@ def enter(chat: Chat, session: Session, room: Room) -> None:
         focus(chat, session, room)
         return
     _check_space(chat, session, room)
+    standing.hush(chat, room, person)
     if person not in room.people:
         _told(chat, room, MemberJoined(room.label, room.user_of(person)))
     focus(chat, session, room)
@@ -157,7 +159,8 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         if command.key:
             text = f"There is no room called {command.room[:64]}, so it has no key; and a room's name is one word."
             raise ChatError(Code.BAD_FIELD, text, field="key")
-        check_created(chat, command.room, supply)
+        check_created(chat, person, command.room, supply)
+        check_write(chat, session)
         _check_space(chat, session, None)
         return CreateRoom(new_record(chat, person, command.room))
     if command.key and not room.settings.key:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 import msgspec
@@ -15,9 +16,11 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.entries import Draft, Kind, RoomId
 from tcpchat.core.events import Deed, Invited, PutOut
 from tcpchat.core.membership import put_out
-from tcpchat.core.permissions import check, check_rank, may
+from tcpchat.core.names import fold
+from tcpchat.core.permissions import check, check_rank, check_write, may, stands_higher
 from tcpchat.core.requests import Append, Effect, Enact, Lifted, Supply
-from tcpchat.core.roles import Act, Membership, RoomRole
+from tcpchat.core.roles import Act, RoomRole
+from tcpchat.core.standing import change, check_place
 from tcpchat.core.state import Room, Session
 from tcpchat.errors import ChatError, Code
 
@@ -32,7 +35,7 @@ def kick(chat: Chat, session: Session, command: acts.Kick, supply: Supply | None
     end = chat.now() + int(chat.limits.kick_seconds * 1000)
     if chat.bans.find(room.id, target.id, target.name, "", chat.now()) is None:
         for subject, data in target.subjects:  # too short to be stored
-            chat.bans.add(_ban(chat, session, room.id, subject, data, target.name, reason, end))
+            chat.bans.add(_ban(chat, session, room.id, subject, data, target.name, reason, end, kick=True))
     tell_room(chat, session, room, Deed("kick", target.name, reason or UNSET))
     _empty(chat, session, room, [one for one in room.members if room.members[one] is target.person], "kick", reason)
     return Enact(record(chat, session, "kick", target.name, room=room, reason=reason))
@@ -53,9 +56,9 @@ def ban(chat: Chat, session: Session, command: acts.Ban, supply: Supply | None) 
         name, subjects = target.name, target.subjects
         out = [one for one in room.members if room.members[one] is target.person]
     end = until(chat, command.seconds, forever=0)
-    effects: tuple[Effect, ...] = add_bans(chat, session, room.id, subjects, name, reason, end)
+    effects: tuple[Effect, ...] = add_bans(chat, session, room, subjects, name, reason, end)
     if not command.address and not room.membership(target.id).is_plain:
-        effects += (_change(room, target, role=RoomRole.MEMBER, invited=False),)
+        effects += change(chat, room, target, role=RoomRole.MEMBER, invited=False)
     public = UNSET if command.address else name
     tell_room(chat, session, room, Deed("ban", public, reason or UNSET, end or UNSET))
     _empty(chat, session, room, out, "ban", reason, end)
@@ -69,7 +72,7 @@ def unban(chat: Chat, session: Session, command: acts.Unban, supply: Supply | No
     room = _room_for(chat, session, Act.BAN, command.room)
     if command.address:
         check(chat, session, Act.SEE_SESSIONS)  # whether an address is banned is theirs to know, too
-    lifted = lift_bans(chat, room.id, command.user, command.address)
+    lifted = lift_bans(chat, session, room, command.user, command.address)
     name = lifted[0].name
     tell_room(chat, session, room, Deed("unban", UNSET if command.address else name))
     effects = tuple(Lifted(one.id) for one in lifted)
@@ -84,7 +87,7 @@ def bans(chat: Chat, session: Session, command: acts.ListBans, supply: Supply | 
     found = [
         BanSummary(one.name, one.by, one.at, one.until or UNSET, one.reason or UNSET)
         for one in chat.bans.of(room.id if room is not None else SERVER, chat.now())
-        if shown or one.subject is not Subject.ADDRESS
+        if not one.kick and (shown or one.subject is not Subject.ADDRESS)
     ]
     # A guest is banned by id and by name: that is one ban for people.
     bans = list({one.name: one for one in found}.values())
@@ -97,10 +100,15 @@ def mute(chat: Chat, session: Session, command: acts.Mute, supply: Supply | None
         return done(supply)
     room, target, reason = _meant(chat, session, Act.MUTE, command.room, command.user, command.reason)
     end = until(chat, command.seconds)
-    changed = _change(room, target, muted=end)
+    check_place(chat, room, target.id)
+    effects: tuple[Effect, ...] = ()
+    if target.account is None:  # a guest comes back under the same name
+        name = target.name
+        effects = add_bans(chat, session, room, [(Subject.SILENCE, fold(name))], name, reason, max(end, 0))
+    effects += change(chat, room, target, muted=end)
     shown = end if end > 0 else UNSET
     tell_room(chat, session, room, Deed("mute", target.name, reason or UNSET, shown))
-    return Enact(record(chat, session, "mute", target.name, room=room, reason=reason, until=end), (changed,))
+    return Enact(record(chat, session, "mute", target.name, room=room, reason=reason, until=end), effects)
 
 
 def unmute(chat: Chat, session: Session, command: acts.Unmute, supply: Supply | None) -> Done | Enact:
@@ -108,11 +116,15 @@ def unmute(chat: Chat, session: Session, command: acts.Unmute, supply: Supply | 
     if supply is not None:
         return done(supply)
     room, target, _ = _meant(chat, session, Act.MUTE, command.room, command.user)
-    if not room.membership(target.id).muted:
+    silence = chat.bans.silence(room.id, target.name, chat.now()) if target.account is None else None
+    if not room.membership(target.id).muted and silence is None:
         raise ChatError(Code.NO_SUCH_BAN, f"{target.name} is not muted in {room.label}.", user=target.name)
-    changed = _change(room, target, muted=0)
+    effects: tuple[Effect, ...] = change(chat, room, target, muted=0)
+    if silence is not None:
+        chat.bans.remove(silence)
+        effects += (Lifted(silence.id),)
     tell_room(chat, session, room, Deed("unmute", target.name))
-    return Enact(record(chat, session, "unmute", target.name, room=room), (changed,))
+    return Enact(record(chat, session, "unmute", target.name, room=room), effects)
 
 
 def invite(chat: Chat, session: Session, command: acts.Invite, supply: Supply | None) -> Done | Enact:
@@ -121,11 +133,15 @@ def invite(chat: Chat, session: Session, command: acts.Invite, supply: Supply | 
         return done(supply)
     room = _room_for(chat, session, Act.INVITE, command.room)
     target = find_target(chat, command.user)
-    changed = _change(room, target, invited=True)
+    banned = chat.bans.find(room.id, target.id, target.name if target.account is None else "", "", chat.now())
+    if banned is not None and not banned.kick:
+        text = f"{target.name} is banned from {room.label}: lift the ban first."
+        raise ChatError(Code.NOT_ALLOWED, text, user=target.name, room=room.label)
+    effects = change(chat, room, target, invited=True)
     for one in list(target.person.sessions) if target.person is not None else ():
         chat.audience.send(one, Invited(room.label, actor(session)[1]))
     tell_room(chat, session, room, Deed("invite", target.name))
-    return Enact(record(chat, session, "invite", target.name, room=room), (changed,))
+    return Enact(record(chat, session, "invite", target.name, room=room), effects)
 
 
 def uninvite(chat: Chat, session: Session, command: acts.Uninvite, supply: Supply | None) -> Done | Enact:
@@ -133,11 +149,11 @@ def uninvite(chat: Chat, session: Session, command: acts.Uninvite, supply: Suppl
     if supply is not None:
         return done(supply)
     room, target, _ = _meant(chat, session, Act.INVITE, command.room, command.user)
-    changed = _change(room, target, invited=False)
+    effects = change(chat, room, target, invited=False)
     tell_room(chat, session, room, Deed("uninvite", target.name))
-    if room.settings.invite_only and changed.role is RoomRole.MEMBER:
+    if room.settings.invite_only and room.role_of(target.id) is RoomRole.MEMBER:
         _empty(chat, session, room, [one for one in room.members if room.members[one] is target.person], "uninvite", "")
-    return Enact(record(chat, session, "uninvite", target.name, room=room), (changed,))
+    return Enact(record(chat, session, "uninvite", target.name, room=room), effects)
 
 
 def set_role(chat: Chat, session: Session, command: acts.SetRoomRole, supply: Supply | None) -> Done | Enact:
@@ -153,51 +169,72 @@ def set_role(chat: Chat, session: Session, command: acts.SetRoomRole, supply: Su
         check_rank(chat, session, target.id, target.name, room)
     if role is room.role_of(target.id):
         raise ChatError(Code.BAD_FIELD, f"{target.name} is {role.words} of {room.label} already.", field="role")
-    changed = _change(room, target, role=role)
+    effects = change(chat, room, target, role=role)
     tell_room(chat, session, room, Deed("role", target.name, role=role.word))
-    return Enact(record(chat, session, f"make {role.word}", target.name, room=room), (changed,))
+    return Enact(record(chat, session, f"make {role.word}", target.name, room=room), effects)
 
 
 def add_bans(
     chat: Chat,
     session: Session,
-    room: RoomId,
-    subjects: list[tuple[Subject, str]],
+    room: Room | None,
+    subjects: Sequence[tuple[Subject, str]],
     name: str,
     reason: str,
     end: int,
 ) -> tuple[Ban | Lifted, ...]:
-    """Put bans into force, and return what is to be stored; raise ``too-many-bans``."""
-    most = chat.limits.bans_per_room if room != SERVER else chat.limits.bans_of_server
-    if chat.bans.count(room) + len(subjects) > most:
+    """Put bans into force, of a room or of the server, and return what is to be stored.
+
+    Raises ``too-many-bans``, or ``not-allowed`` if one of somebody who stands higher would end sooner by that.
+    """
+    where = room.id if room is not None else SERVER
+    most = chat.limits.bans_per_room if room is not None else chat.limits.bans_of_server
+    before = [chat.bans.get(where, *subject) for subject in subjects]
+    replaced = [old for old in before if old is not None and not old.kick and not old.is_over(chat.now())]
+    for old in replaced:
+        if end and (not old.until or end < old.until) and old.subject is not Subject.SILENCE:
+            check_maker(chat, session, old.by, room)
+    if chat.bans.lasting(where, chat.now()) + len(subjects) - len(replaced) > most:
         raise ChatError(
             Code.TOO_MANY_BANS, f"There are {most} bans, as many as there can be: lift one first.", max=most
         )
     effects: list[Ban | Lifted] = []
     for subject, data in subjects:
-        added = _ban(chat, session, room, subject, data, name, reason, end)
-        replaced = chat.bans.add(added)
-        effects += [Lifted(replaced.id), added] if replaced is not None else [added]
+        added = _ban(chat, session, where, subject, data, name, reason, end)
+        gone = chat.bans.add(added)
+        effects += [Lifted(gone.id), added] if gone is not None else [added]
     return tuple(effects)
 
 
-def lift_bans(chat: Chat, room: RoomId, user: str, address: str) -> list[Ban]:
-    """Lift the bans of somebody, or of an address, and return them; raise ``no-such-ban``."""
+def lift_bans(chat: Chat, session: Session, room: Room | None, user: str, address: str) -> list[Ban]:
+    """Lift the bans of somebody, or of an address, from a room or the server, and return them.
+
+    Raises ``no-such-ban``, or ``not-allowed`` if who made one stands higher.
+    """
     if bool(user) == bool(address):
         raise ChatError(Code.BAD_FIELD, "Give either a user or an address.", field="user")
     network = parse_network(address) if address else ""
-    meant = user.strip().casefold()
-    found = [
-        one
-        for one in chat.bans.of(room, chat.now())
-        if (one.data == network if network else one.subject is not Subject.ADDRESS and one.name.casefold() == meant)
-    ]
+    bans = chat.bans.of(room.id if room is not None else SERVER, chat.now())
+    found = [one for one in bans if one.data == network] if network else _bans_of(chat, bans, user.strip())
     if not found:
         shown = (network or user)[:64]
         raise ChatError(Code.NO_SUCH_BAN, f"There is no ban of {shown}. To see those there are, list them.", user=shown)
     for one in found:
+        if not one.kick:
+            check_maker(chat, session, one.by, room)
+    for one in found:
         chat.bans.remove(one)
     return found
+
+
+def check_maker(chat: Chat, session: Session, name: str, room: Room | None) -> None:
+    """Raise ``not-allowed`` if who is called ``name`` now, and did what is to be undone, stands higher."""
+    try:
+        maker = find_target(chat, name)
+    except ChatError:
+        return  # gone, and nothing here any more
+    if stands_higher(chat, maker.id, session, room):
+        raise ChatError(Code.NOT_ALLOWED, f"That was done by {name}, who stands higher than you do.", rule="rank")
 
 
 def tell_room(chat: Chat, session: Session, room: Room, deed: Deed) -> None:
@@ -242,7 +279,18 @@ def _meant(
         raise ChatError(Code.BAD_FIELD, "The field user is missing.", field="user")
     target = find_target(chat, user)
     check_rank(chat, session, target.id, target.name, room)
+    if reason:
+        check_write(chat, session)  # order can be kept without a word
     return room, target, check_reason(chat, reason)
+
+
+def _bans_of(chat: Chat, bans: list[Ban], user: str) -> list[Ban]:
+    """Return those of ``bans`` that are of somebody, by the name of now or by the one of then."""
+    person, account = chat.users.get(user), chat.accounts.get(user)
+    ids = {str(one.id) for one in (person, account) if one is not None}
+    names = {one.name.casefold() for one in bans if one.subject is Subject.PERSON and one.data in ids}
+    names = names or {user.casefold()}
+    return [one for one in bans if one.subject is not Subject.ADDRESS and one.name.casefold() in names]
 
 
 def _is_below(chat: Chat, session: Session, other: Session, room: Room) -> bool:
@@ -254,15 +302,18 @@ def _is_below(chat: Chat, session: Session, other: Session, room: Room) -> bool:
 
 
 def _ban(
-    chat: Chat, session: Session, room: RoomId, subject: Subject, data: str, name: str, reason: str, end: int
+    chat: Chat,
+    session: Session,
+    room: RoomId,
+    subject: Subject,
+    data: str,
+    name: str,
+    reason: str,
+    end: int,
+    *,
+    kick: bool = False,
 ) -> Ban:
-    return Ban(BanId(chat.new_id()), room, subject, data, name, reason, actor(session)[1], chat.now(), end)
-
-
-def _change(room: Room, target: Target, **fields: object) -> Membership:
-    changed: Membership = msgspec.structs.replace(room.membership(target.id), **fields)
-    room.know(changed)
-    return changed
+    return Ban(BanId(chat.new_id()), room, subject, data, name, reason, actor(session)[1], chat.now(), end, kick)
 
 
 def _empty(chat: Chat, session: Session, room: Room, out: list[Session], act: str, reason: str, end: int = 0) -> None:

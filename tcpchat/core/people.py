@@ -13,7 +13,7 @@ from tcpchat.core.commands import GoAway, Ignore, ListIgnored, Recolor, Rename, 
 from tcpchat.core.entries import NOBODY, PersonId
 from tcpchat.core.events import AwayChanged, ColorChanged, Event, Renamed
 from tcpchat.core.names import check_color, check_person_name, fold
-from tcpchat.core.permissions import is_listed, server_role, why_closed
+from tcpchat.core.permissions import check_write, is_listed, server_role, why_closed
 from tcpchat.core.requests import SaveAccount, Supply
 from tcpchat.core.roles import ServerRole
 from tcpchat.core.speech import check_text
@@ -79,6 +79,8 @@ def recolor(chat: Chat, session: Session, command: Recolor, supply: Supply | Non
 def go_away(chat: Chat, session: Session, command: GoAway, supply: Supply | None) -> Away:
     """Be away, with a word of why, or be back."""
     person = chat.person(session)
+    if command.text:
+        check_write(chat, session)
     text = check_text(command.text, chat.limits) if command.text else None
     if text is not None and len(text) > chat.limits.away_characters:
         raise ChatError(

@@ -6,6 +6,7 @@ from tcpchat.core.bans import SERVER, Ban
 from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.entries import LOBBY_ID, PersonId
 from tcpchat.core.roles import FOREVER, Act, RoomRole, ServerRole
+from tcpchat.core.server_state import Emergency
 from tcpchat.core.settings import OPEN, opens
 from tcpchat.core.state import Direct, Person, Room, Session
 from tcpchat.errors import ChatError, Code
@@ -47,12 +48,28 @@ def check_rank(chat: Chat, session: Session, target: PersonId, name: str, room: 
         raise ChatError(Code.NOT_ALLOWED, f"{name} stands as high as you do {where}, or higher.", rule="rank")
 
 
+def check_write(chat: Chat, session: Session) -> None:
+    """Raise ``emergency`` if the whole server is read-only, but for those who may write all the same."""
+    if chat.server.emergency is Emergency.READ_ONLY and not may(chat, session, Act.WRITE_IN_EMERGENCY):
+        text = "Nobody but admins can write for now: this is an emergency."
+        error = session.refusal = ChatError(Code.EMERGENCY, text, rule="emergency")
+        raise error
+
+
+def stands_higher(chat: Chat, other: PersonId, session: Session, room: Room | None = None) -> bool:
+    """Return whether ``other`` stands higher than ``session``, in ``room`` or on the server."""
+    own = session.person.id if session.person is not None else None
+    return _rank(server_role(chat, other), room, other) > _rank(role_of(chat, session), room, own)
+
+
 def admits(chat: Chat, session: Session, log: Room | Direct) -> bool:
     """Return whether ``session`` may read anything in ``log``: who is in a room, and who could simply enter it."""
     person = session.person
     if isinstance(log, Direct):
         return person is not None and person.id in (log.pair[0].id, log.pair[1].id)
-    return person is not None and (person in log.people or _closed(chat, session, person, log) is None)
+    return person is not None and (
+        _is_inside(chat, session, person, log) or _closed(chat, session, person, log) is None
+    )
 
 
 def may_read(chat: Chat, session: Session, log: Room | Direct) -> range:
@@ -82,9 +99,9 @@ def is_listed(chat: Chat, session: Session, room: Room) -> bool:
 
 
 def why_closed(chat: Chat, session: Session, room: Room) -> str:
-    """Return what keeps ``session`` from reading ``room``: ``banned``, ``invite-only``, ``key``; or nothing."""
+    """Return the rule that keeps ``session`` from reading ``room``, such as ``banned`` or ``key``; or nothing."""
     person = session.person
-    if person is None or person in room.people:
+    if person is None or _is_inside(chat, session, person, room):
         return ""
     closed = _closed(chat, session, person, room)
     return str(closed.facts["rule"]) if closed is not None else ""
@@ -93,7 +110,7 @@ def why_closed(chat: Chat, session: Session, room: Room) -> str:
 def check_enter(chat: Chat, session: Session, room: Room, key: str = "") -> None:
     """Raise what keeps ``session`` from entering ``room``."""
     person = chat.person(session)
-    if person in room.people or may(chat, session, Act.ENTER_ANY):
+    if _is_inside(chat, session, person, room) or may(chat, session, Act.ENTER_ANY):
         return
     closed = _closed(chat, session, person, room, key)
     if closed is not None and not (closed.code is Code.KEY_NEEDED and key and opens(room.settings, room.id, key)):
@@ -134,12 +151,11 @@ def check_speak(chat: Chat, session: Session, person: Person, room: Room) -> Non
     if settings.moderated and not may(chat, session, Act.SPEAK_MODERATED, room):
         raise _unspoken(Code.MODERATED, f"{label} is moderated", Act.SPEAK_MODERATED, label)
     if settings.slow and not may(chat, session, Act.SPEAK_FAST, room):
-        wait = person.spoke.get(room.id, 0) + settings.slow * 1000 - now
+        wait = chat.last_words.of(room.id, person) + settings.slow * 1000 - now
         if wait > 0:
             seconds = -(-wait // 1000)
             text = f"In {label} everybody waits {span(settings.slow * 1000)} between two messages: {span(wait)} more."
             raise ChatError(Code.SLOW_MODE, text, room=label, retry_after=seconds, rule="slow")
-        person.spoke[room.id] = now
 
 
 def check_delete(chat: Chat, session: Session, room: Room) -> None:
@@ -174,6 +190,13 @@ def _rank(server: ServerRole, room: Room | None, person: PersonId | None) -> int
     return room.role_of(person) if person is not None else 0
 
 
+def _is_inside(chat: Chat, session: Session, person: Person, room: Room) -> bool:
+    """Return whether somebody is in ``room``; from an address that is banned there only this very session counts."""
+    if person not in room.people:
+        return False
+    return room.id in session.rooms or not chat.bans.find(room.id, None, "", session.channel.address, chat.now())
+
+
 def _closed(chat: Chat, session: Session, person: Person, room: Room, key: str = "") -> ChatError | None:
     """Return what keeps somebody who isn't in ``room`` from entering it without a key, and so from reading it."""
     settings = room.settings
@@ -194,17 +217,17 @@ def _closed(chat: Chat, session: Session, person: Person, room: Room, key: str =
 
 
 def _banned(ban: Ban, where: str, now: int) -> ChatError:
-    """Return what somebody is told who is banned."""
-    said = (
-        f"You can't come into {where} for another {span(ban.until - now)}"
-        if ban.until
-        else f"You are banned from {where}"
-    )
+    """Return what somebody is told who is banned, or was put out a moment ago."""
+    left = span(ban.until - now) if ban.until else ""
+    code = Code.BANNED
+    said = f"You can't come into {where} for another {left}" if left else f"You are banned from {where}"
+    if ban.kick:
+        code, said = Code.KICKED, f"You were put out of {where}, and can come back in {left}"
     reason = f": {ban.reason}" if ban.reason else "."
-    facts: dict[str, str | int] = {"rule": "banned", "by": ban.by}
+    facts: dict[str, str | int] = {"rule": code.value, "by": ban.by}
     if ban.until:
         facts |= {"until": ban.until, "retry_after": -(-(ban.until - now) // 1000)}
-    return ChatError(Code.BANNED, f"{said}{reason}", **facts)
+    return ChatError(code, f"{said}{reason}", **facts)
 
 
 def _unspoken(code: Code, what: str, act: Act, label: str) -> ChatError:

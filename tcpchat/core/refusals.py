@@ -12,6 +12,7 @@ _ADVICE = {
     "role": "Ask {needs}.",
     "rank": "Only somebody who stands higher than both of you can do it.",
     "banned": "It was done by {by}; who made the ban can lift it.",
+    "kicked": "It was done by {by}, and is over in a moment.",
     "muted": "A moderator of the room can let you speak again.",
     "moderated": "A moderator of the room can give you a voice.",
     "read-only": "An owner of the room can open it for speech again.",

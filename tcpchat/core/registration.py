@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tcpchat.core import standing
 from tcpchat.core.accounts import Account, CredentialKind, State
 from tcpchat.core.announcements import announce
 from tcpchat.core.answers import Allowed, Arrived, Done, Named
@@ -144,6 +145,7 @@ def _become(chat: Chat, session: Session, account: Account) -> User:
     announce(chat, "registration", user=account.name)
     if person is not None and person.id == account.id:
         person.registered = True
+        standing.keep(chat, person)
         session.credential, session.proof = credential, CredentialKind.PASSWORD
         call(chat, person, account.name)  # it may be spelled another way
         return person.user

@@ -51,7 +51,7 @@ def accepted_before(chat: Chat, session: Session, sent: Sent) -> Accepted:
     """
     if sent.spared is not None and session.person is not None:
         forget_repetition(session.person.repeats, sent.spared.room, sent.spared.text)
-        session.person.spoke.pop(sent.spared.room, None)  # or it would have been refused: the time was over
+        chat.last_words.forget(sent.spared.room, session.person)  # or it would have been refused: the time was over
     label = label_of(chat, sent.room)
     if not sent.same:
         known: dict[str, str | int] = {} if sent.gone else {"room": label, "ref": int(sent.seq)}

@@ -23,8 +23,9 @@ from tcpchat.core.entries import (
 from tcpchat.core.history import event_of, message
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
+from tcpchat.core.names import HERE, LOBBY
 from tcpchat.core.permissions import check_enter, check_read, check_speak
-from tcpchat.core.repeats import check_repeated
+from tcpchat.core.repeats import check_repeated, forget_repetition
 from tcpchat.core.requests import Append, Supply
 from tcpchat.core.sendings import accepted_before, label_of, sending
 from tcpchat.core.state import Direct, Person, Room, Session, direct_id, direct_label
@@ -34,11 +35,14 @@ from tcpchat.errors import ChatError, Code
 # Looking a member up in its enumeration takes longer than making the draft.
 _MESSAGE, _ACTION, _TOPIC, _DEED = Kind.MESSAGE, Kind.ACTION, Kind.TOPIC, Kind.DEED
 
+# The answers to what was accepted and could not be committed.
+_UNKEPT = (Code.STORE_FAILED, Code.BUSY)
+
 
 def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Accepted | Append:
     """Append to a room one has joined; accepted once committed."""
     if supply is not None:
-        return _accepted(chat, session, supply)
+        return _said(chat, session, command.room, supply, command.text)
     person = session.person or chat.person(session)
     once = None if command.client_id is None else sending(person.id, command)
     room = chat.joined_room(session, command.room)
@@ -46,13 +50,15 @@ def say(chat: Chat, session: Session, command: Say, supply: Supply | None) -> Ac
     if room.guarded:
         check_speak(chat, session, person, room)
     draft = _draft(chat, session, room.id, person, text, _ACTION if command.action else _MESSAGE)
+    if room.guarded:
+        _note_spoken(chat, room, person)
     return Append(draft, None, once)
 
 
 def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supply | None) -> Accepted | Append:
     """Append to the lobby, entering it first when needed."""
     if supply is not None:
-        return _accepted(chat, session, supply)
+        return _said(chat, session, LOBBY, supply, command.text)
     person = chat.person(session)
     once = None if command.client_id is None else sending(person.id, command)
     text = check_text(command.text, chat.limits)
@@ -64,7 +70,10 @@ def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supp
         chat.audience.flush_soon()
     if lobby.guarded:
         check_speak(chat, session, person, lobby)
-    return Append(_draft(chat, session, LOBBY_ID, person, text, _MESSAGE), None, once)
+    draft = _draft(chat, session, LOBBY_ID, person, text, _MESSAGE)
+    if lobby.guarded:
+        _note_spoken(chat, lobby, person)
+    return Append(draft, None, once)
 
 
 def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> Accepted | Append:
@@ -91,7 +100,7 @@ def reply(chat: Chat, session: Session, command: Reply, supply: Supply | None) -
 def topic(chat: Chat, session: Session, command: Topic, supply: Supply | None) -> Accepted | Append | TopicText:
     """Append what the room is for, which is so once committed; or tell it."""
     if supply is not None:
-        return _accepted(chat, session, supply)
+        return _said(chat, session, command.room, supply)
     if command.text is None:
         room = chat.room(session, command.room)
         check_read(chat, session, room)
@@ -110,6 +119,7 @@ def topic(chat: Chat, session: Session, command: Topic, supply: Supply | None) -
     text = "" if text == "-" else text
     if text == room.topic:
         return TopicText(room.label, text)
+    _note_spoken(chat, room, person)
     return Append(Draft(room.id, chat.now(), person.id, person.name, person.color, Kind.TOPIC, text))
 
 
@@ -173,6 +183,22 @@ def _tell(chat: Chat, session: Session, to: str, text: str, once: Sending | None
     if direct is None or direct.other(person) is not other:  # who comes back is another object, and the same person
         direct = _open_direct(chat, room, person, other)
     return Append(draft, None if direct.stored else direct.record, once)
+
+
+def _note_spoken(chat: Chat, room: Room, person: Person) -> None:
+    """Begin the pause of a slow room: what was refused before this doesn't."""
+    if room.settings.slow:
+        chat.last_words.note(room.id, person, chat.now(), chat.limits.last_words_remembered)
+
+
+def _said(chat: Chat, session: Session, label: str, supply: Supply, text: str = "") -> Accepted:
+    """Return the good end of what was said in a room; what could not be kept counts for nothing."""
+    if isinstance(supply, ChatError) and supply.code in _UNKEPT:
+        room = session.current if label == HERE else chat.rooms.get(label)
+        if room is not None and session.person is not None:
+            chat.last_words.forget(room.id, session.person)
+            forget_repetition(session.person.repeats, room.id, clean(text))
+    return _accepted(chat, session, supply)
 
 
 def _accepted(chat: Chat, session: Session, supply: Supply) -> Accepted:

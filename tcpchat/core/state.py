@@ -39,8 +39,8 @@ class Person:
     rooms_created: int = 0
     since: int = 0
     away: str | None = None
-    # When the last word was said in each slow room, in ms since 1970, UTC.
-    spoke: dict[RoomId, int] = field(default_factory=dict)
+    # The rooms that know something of a guest, for as long as it is here.
+    known_in: dict[Room, None] = field(default_factory=dict)
     repeats: Repeats = field(default_factory=dict)
 
     @property
@@ -111,6 +111,8 @@ class Room:
     left: int = 0
     settings: RoomSettings = OPEN
     memberships: dict[PersonId, Membership] = field(default_factory=dict)
+    # How many of these are muted.
+    mutes: int = 0
     # Whether there is anything to be looked up before somebody speaks.
     guarded: bool = False
 
@@ -154,11 +156,19 @@ class Room:
 
     def know(self, membership: Membership) -> None:
         """Remember something of a person."""
+        self.forget(membership.person)
         if membership.is_plain and membership.person != self.creator:
-            self.memberships.pop(membership.person, None)
-        else:
-            self.memberships[membership.person] = membership
+            return
+        self.memberships[membership.person] = membership
+        self.mutes += bool(membership.muted)
         self._review()
+
+    def forget(self, person: PersonId) -> None:
+        """Know nothing of a person any more."""
+        known = self.memberships.pop(person, None)
+        if known is not None:
+            self.mutes -= bool(known.muted)
+            self._review()
 
     def set(self, settings: RoomSettings) -> None:
         """Be otherwise from here on."""
@@ -167,8 +177,7 @@ class Room:
 
     def _review(self) -> None:
         settings = self.settings
-        muted = any(membership.muted for membership in self.memberships.values())
-        self.guarded = muted or settings.moderated or settings.read_only or bool(settings.slow)
+        self.guarded = self.mutes > 0 or settings.moderated or settings.read_only or bool(settings.slow)
 
 
 @dataclass(slots=True, eq=False)

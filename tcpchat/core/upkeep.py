@@ -5,14 +5,14 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from tcpchat.core import acts
+from tcpchat.core import acts, standing
 from tcpchat.core.actors import check_reason, record
 from tcpchat.core.answers import Done, RoomState
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import Entry, Kind, Seq
 from tcpchat.core.events import Deed
 from tcpchat.core.moderation import tell_room
-from tcpchat.core.permissions import check, check_rank, check_read, may, may_read
+from tcpchat.core.permissions import check, check_rank, check_read, check_write, may, may_read
 from tcpchat.core.requests import Effect, Enact, Page, ReadPage, Redaction, StoredSettings, Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.settings import RoomSettings, differences, hash_key
@@ -56,6 +56,8 @@ def remove(chat: Chat, session: Session, command: acts.Remove, supply: Supply | 
     if session.person is None or author != session.person.id:
         check(chat, session, Act.REMOVE, room)
         check_rank(chat, session, author, entry.draft.name, room)
+    if command.reason:
+        check_write(chat, session)
     reason = check_reason(chat, command.reason)
     tell_room(chat, session, room, Deed("remove", entry.draft.name, reason or UNSET, ref=entry.seq))
     kept = record(chat, session, "remove", f"{room.label}:{entry.seq} of {entry.draft.name}", room=room, reason=reason)
@@ -70,7 +72,8 @@ def enacted(chat: Chat, effects: tuple[Effect, ...]) -> None:
                 room = chat.rooms.log(room_id)
                 if isinstance(room, Room):
                     room.set(msgspec.structs.replace(room.settings, **changes))
-                    _keep_members(chat, room)
+                    if room.settings.invite_only:
+                        standing.invite_present(chat, room)
             case Redaction(room_id, seq):
                 chat.tails.redact(room_id, seq)
                 chat.removed[room_id, seq] = None
@@ -88,22 +91,6 @@ def _wanted(room: Room, command: acts.SetRoom) -> RoomSettings | None:
     if fields.get("key"):
         fields["key"] = hash_key(room.id, fields["key"])
     return msgspec.structs.replace(room.settings, **fields)
-
-
-def _keep_members(chat: Chat, room: Room) -> None:
-    """Whoever is in a room when it becomes one for the invited is one of them; guests, while they are here."""
-    if not room.settings.invite_only:
-        return
-    invited: list[Effect] = []
-    for person in room.people:
-        membership = room.membership(person.id)
-        if not membership.invited:
-            membership = msgspec.structs.replace(membership, invited=True)
-            room.know(membership)
-            if person.registered:
-                invited.append(membership)
-    if invited:
-        chat.submit(Enact(None, tuple(invited)))
 
 
 def _entry(chat: Chat, session: Session, room: Room, seq: Seq, supply: Supply | None) -> Entry | ReadPage:

@@ -17,7 +17,7 @@ from tcpchat.core.commands import Command, Hello, Leave, Quit
 from tcpchat.core.entries import Entry, RoomId, Sent
 from tcpchat.core.events import Notice
 from tcpchat.core.names import HERE
-from tcpchat.core.requests import Append, AuditPage, Change, Page, Reading, Secretive, Supply
+from tcpchat.core.requests import Append, AuditPage, Change, CreateRoom, Page, Reading, Secretive, Supply
 from tcpchat.core.requests import Request as HubRequest
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
@@ -62,13 +62,18 @@ class _Slot(msgspec.Struct, gc=False):
     size: int = 0
     answer: Answer | ChatError | None = None
     entry: tuple[RoomId, int] | None = None
+    # Whether it has made an account, and whether it is a room that counts.
     registered: bool = False
+    counted: bool = False
 
     def done(self, supply: Supply) -> None:
         """Take what the hub needed."""
         connection = self.connection
         connection.uncommitted -= self.size
         self.size = 0
+        if self.counted:
+            self.counted = False
+            connection.created(supply)
         if type(supply) is Entry and self.request.id is None:
             self.answer = _UNHEARD
             connection.settled(self)
@@ -377,8 +382,15 @@ class Connection:
             self._services.pages.fetch(outcome, slot.done)
         elif isinstance(outcome, Secretive):
             self._services.proofs.perform(outcome, self._peer.address, slot.done)
+        elif isinstance(outcome, CreateRoom):
+            self._create(slot, command, outcome)
         else:
             self._commit(slot, outcome, 0)  # type: ignore[arg-type]  # all the others are changes
+
+    def created(self, supply: Supply) -> None:
+        """A room that was counted was created, or was not."""
+        if isinstance(supply, ChatError) and self._pace is not None:
+            self._pace.give_back_room()
 
     def _meter(self, supply: Supply | None = None) -> Callable[[], None] | None:
         """Return what charges the work from now on until it is called, if this connection pays for any."""
@@ -388,6 +400,17 @@ class Connection:
         if isinstance(supply, AuditPage):
             entries = len(supply.records)
         return partial(self._pace.worked, self._pace.meter(), self.session.person, entries)
+
+    def _create(self, slot: _Slot, command: Command, request: CreateRoom) -> None:
+        """Create a room, unless many have been created from the same network."""
+        if self._pace is not None:
+            try:
+                self._pace.take_room()
+            except ChatError as error:
+                self.step(slot, command, error.detached())
+                return
+            slot.counted = True
+        self._commit(slot, request, 0)
 
     def _commit(self, slot: _Slot, change: Change, size: int) -> None:
         slot.size = size + self._limits.change_overhead_bytes

@@ -64,13 +64,15 @@ class Paces:
         self.meter = meter
         self.accounts: Buckets[PersonId] = Buckets(seconds, *_account_pace(limits))
         self.work: Buckets[PersonId | str] = Buckets(seconds, *_work_pace(limits))
-        self.registrations: Buckets[str] = Buckets(seconds, *_registration_pace(limits))
+        self.registrations: Buckets[str] = Buckets(seconds, *_hourly(limits, limits.registrations_per_hour))
+        self.rooms: Buckets[str] = Buckets(seconds, *_hourly(limits, limits.rooms_per_hour))
 
     def limits_changed(self) -> None:
         """Go on with the limits as they are now."""
         self.accounts.resize(*_account_pace(self.limits))
         self.work.resize(*_work_pace(self.limits))
-        self.registrations.resize(*_registration_pace(self.limits))
+        self.registrations.resize(*_hourly(self.limits, self.limits.registrations_per_hour))
+        self.rooms.resize(*_hourly(self.limits, self.limits.rooms_per_hour))
 
     def pace(self, network: str) -> Pace:
         """Return the pace of a new connection from ``network``."""
@@ -140,6 +142,17 @@ class Pace:
         """An account that was asked for has not been made."""
         self._shared.registrations.give_back(self._network, 1)
 
+    def take_room(self) -> None:
+        """Count a room that is to be created; raises ``rate-limited`` for one more than a network may create."""
+        rooms = self._shared.rooms
+        if wait := rooms.wait(self._network, 1):
+            raise refuse_for(wait, Code.RATE_LIMITED, "Many rooms have been created from your network.")
+        rooms.take(self._network, 1)
+
+    def give_back_room(self) -> None:
+        """A room that was counted has not been created."""
+        self._shared.rooms.give_back(self._network, 1)
+
     def _worker(self, person: Person | None) -> PersonId | str:
         """Return who pays for work: the account, or all guests of a network, who can be others at any time."""
         return person.id if person is not None and person.registered else self._network
@@ -179,8 +192,8 @@ def _work_pace(limits: Limits) -> tuple[float, float, int]:
     return limits.work_burst_seconds, limits.work_share, limits.paces_remembered
 
 
-def _registration_pace(limits: Limits) -> tuple[float, float, int]:
-    return limits.registrations_per_hour, limits.registrations_per_hour / _HOUR_SECONDS, limits.paces_remembered
+def _hourly(limits: Limits, most: int) -> tuple[float, float, int]:
+    return most, most / _HOUR_SECONDS, limits.paces_remembered
 
 
 def too_much(wait: float) -> ChatError:

@@ -105,12 +105,16 @@ def forget_room(connection: Connection, room: RoomId) -> None:
 def _effect(connection: Connection, effect: Effect) -> None:
     match effect:
         case Ban():
-            connection.execute(insert(bans), msgspec.structs.asdict(effect) | {"subject": int(effect.subject)})
+            row = msgspec.structs.asdict(effect) | {"subject": int(effect.subject)}
+            del row["kick"]
+            connection.execute(insert(bans), row)
         case Lifted(ident):
             connection.execute(delete(bans).where(bans.c.id == ident))
         case Membership(room, person):
             known = (memberships.c.room == room) & (memberships.c.person == person)
             connection.execute(delete(memberships).where(known))
+            if effect.is_plain and not _has_created(connection, person, room):
+                return
             connection.execute(insert(memberships), msgspec.structs.asdict(effect) | {"role": int(effect.role)})
         case NameRule(key, _, rule):
             connection.execute(delete(name_rules).where(name_rules.c.key == key))
@@ -129,3 +133,8 @@ def _effect(connection: Connection, effect: Effect) -> None:
         case Redaction(room, seq):
             gone = (entries.c.room == room) & (entries.c.seq == seq)
             connection.execute(update(entries).where(gone).values(body="", kind=int(Kind.REMOVED)))
+
+
+def _has_created(connection: Connection, person: PersonId, room: RoomId) -> bool:
+    """Return whether somebody has created a room, and so owns it unless it is told otherwise."""
+    return connection.execute(select(rooms.c.creator).where(rooms.c.id == room)).scalar() == person

@@ -333,7 +333,12 @@ def _log(entries: list[Message], view: View, *, older: bool) -> list[str]:
 
 def _room(room: RoomSummary) -> str:
     if room.closed:
-        why = {"invite-only": "for the invited only", "key": "it has a key", "banned": "you are banned from it"}
+        why = {
+            "invite-only": "for the invited only",
+            "key": "it has a key",
+            "banned": "you are banned from it",
+            "kicked": "you were put out of it",
+        }
         return f"Room {room.room}: {why.get(room.closed, room.closed)}."
     company, log = _count(room.members, "person", "people"), _count(room.head, "entry", "entries")
     return f"Room {room.room}: {company}, {log}." + (f" The topic is: {room.topic}" if room.topic else "")

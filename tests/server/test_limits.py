@@ -337,6 +337,36 @@ def test_an_account_is_at_home_where_it_was_made() -> None:
     assert house.store.homes == [(account, "198.51.100.7")]
 
 
+def test_a_network_creates_so_many_rooms_in_an_hour() -> None:
+    house = House(Limits(rooms_per_hour=3, command_burst=1000))
+    nina, bob = Script(house, "nina"), Script(house, "bob")
+    nina.ask("join", room="one")
+    bob.ask("create", room="two")
+    house.store.failing = True
+    with pytest.raises(ChatError):
+        nina.ask("create", room="three")
+    house.store.failing = False
+    nina.ask("create", room="three")
+    for op, person in (("join", nina), ("create", bob)):
+        with pytest.raises(ChatError, match=r"created from your network\. Please try again in 1200 seconds") as caught:
+            person.ask(op, room="four")
+        assert caught.value.code is Code.RATE_LIMITED
+    bob.ask("join", room="one")
+    Script(house, "carl", host="198.51.100.1").ask("join", room="four")
+    house.clock.advance(1200)
+    nina.ask("create", room="five")
+    known = house.hub.users.get("nina")
+    assert known is not None
+    assert known.rooms_created == 3
+
+
+def test_who_is_trusted_creates_as_many_rooms_as_one_likes() -> None:
+    house = House(Limits(rooms_per_hour=1, command_burst=1000), trusted=(ip_network("192.0.2.0/24"),))
+    nina = Script(house, "nina")
+    for number in range(3):
+        nina.ask("create", room=f"room{number}")
+
+
 def test_an_invitation_code_goes_the_way_of_proofs() -> None:
     house = House()
     house.chat.policy = Policy(registration="invitation", invitations=frozenset(["let me in"]))

@@ -71,6 +71,14 @@ def test_a_later_word_takes_the_place_of_an_earlier(store: Store) -> None:
     assert order(store)[2:] == ([], {})
 
 
+def test_nothing_is_kept_of_a_plain_member_unless_it_created_the_room(store: Store) -> None:
+    creator = create(GARDEN, "x").record.creator
+    store.furnish(GARDEN)
+    store.commit(*(Enact(None, (Membership(GARDEN, one, RoomRole.VOICE),)) for one in (creator, PersonId(5))))
+    store.commit(*(Enact(None, (Membership(GARDEN, one),)) for one in (creator, PersonId(5))))
+    assert order(store).memberships == [Membership(GARDEN, creator)]
+
+
 def test_settings_of_a_room(store: Store) -> None:
     store.furnish(GARDEN)
     settings = RoomSettings(unlisted=True, slow=30, key="ab" * 16)
