@@ -41,6 +41,7 @@ class Code(StrEnum):
     NOT_ALLOWED = "not-allowed"
     NOT_IN_ROOM = "not-in-room"
     NOT_LOGGED_IN = "not-logged-in"
+    NOTHING_PLANNED = "nothing-planned"
     RATE_LIMITED = "rate-limited"
     READ_ONLY = "read-only"
     REPEATED = "repeated"

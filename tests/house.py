@@ -271,7 +271,7 @@ class MemoryStore:
                 for effect in effects:
                     if isinstance(effect, Redaction):
                         log = self.logs[effect.room]
-                        log[effect.seq - 1] = redacted(log[effect.seq - 1])
+                        log[effect.seq - 1] = redacted(log[effect.seq - 1], effect.text)
                 self.effects += effects
                 return change
             case CreateRoom(record):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tcpchat.core.bans import Ban, BanId, Subject
+from tcpchat.core.chat import Policy
+from tcpchat.core.confusables import skeleton
 from tcpchat.core.limits import Limits
 from tcpchat.core.requests import Lifted
 from tcpchat.core.roles import Membership, RoomRole, ServerRole
@@ -292,3 +294,120 @@ def test_who_is_banned_is_not_invited(house: House, nina: Script, bob: Script) -
     nina.ask("unban", room="tea", user="bob")
     nina.ask("invite", room="tea", user="bob")
     assert ops(bob) == ["invited"]
+
+
+def test_names_that_look_alike_are_kept_one_by_one(house: House) -> None:
+    admin = account(house, "ada", ServerRole.ADMIN)
+    for name in ("paypal", "paypa1"):
+        admin.ask("name-rule", name=name, rule="forbidden")
+    admin.ask("name-rule", name="paypa1", rule="free")
+    for name in ("p\u0430ypal", "paypa1", "paypal"):
+        assert refusal(Script(house), "login", name=name) is Code.FORBIDDEN_NAME
+    admin.ask("name-rule", name="paypal", rule="free")
+    Script(house, "p\u0430ypal")
+
+
+def test_whom_one_ignores_invites_in_vain(house: House, nina: Script, bob: Script) -> None:
+    bob.ask("ignore", user="nina")
+    nina.ask("invite", room="tea", user="bob")
+    assert "invited" not in ops(bob)
+    bob.enter("tea")
+    carl = Script(house, "carl")
+    for _ in range(2):
+        nina.post("invite", room="tea", user="carl")
+    house.settle()
+    assert ops(carl) == ["invited"]
+
+
+def test_what_changes_nothing_is_not_on_record(house: House, nina: Script, bob: Script) -> None:
+    admin = account(house, "ada", ServerRole.ADMIN)
+    assert refusal(nina, "uninvite", room="tea", user="bob") is Code.BAD_FIELD
+    nina.ask("invite", room="tea", user="bob")
+    assert refusal(nina, "invite", room="tea", user="bob") is Code.BAD_FIELD
+    admin.ask("name-rule", name="eve", rule="free")
+    admin.ask("name-rule", name="eve", rule="reserved")
+    admin.ask("name-rule", name="eve", rule="reserved")
+    admin.ask("emergency", level="off")
+    assert [one["act"] for one in admin.ask("audit")["acts"]] == ["name reserved", "invite"]
+
+
+def test_a_topic_is_removed(house: House, nina: Script, bob: Script) -> None:
+    carl = Script(house, "carl")
+    carl.enter("tea")
+    seq = bob.ask("topic", room="tea", text="abuse")["seq"]
+    assert refusal(carl, "remove", room="tea", seq=seq) is Code.NOT_ALLOWED
+    nina.ask("remove", room="tea", seq=seq)
+    assert bob.ask("topic", room="tea")["text"] == ""
+    entries = bob.ask("history", room="tea")["entries"]
+    assert [(one["kind"], one["text"]) for one in entries] == [("removed", ""), ("deed", ""), ("topic", "")]
+    later = nina.ask("topic", room="tea", text="tea")["seq"]
+    nina.ask("topic", room="tea", text="green tea")
+    nina.ask("remove", room="tea", seq=later)
+    assert bob.ask("topic", room="tea")["text"] == "green tea"
+
+
+def test_the_reason_of_a_deed_is_removed_and_the_deed_stays(house: House, nina: Script, bob: Script) -> None:
+    nina.ask("room-role", room="tea", user="bob", role="moderator")
+    for name in ("carl", "dora"):
+        Script(house, name).enter("tea")
+    nina.ask("kick", room="tea", user="carl", reason="lives in Elm Street")
+    bob.ask("kick", room="tea", user="dora", reason="lives in Oak Street")
+    operator = Script(house, operator=True)
+    operator.ask("mute", room="tea", user="bob", reason="a reason")
+    assert refusal(bob, "remove", room="tea", seq=2) is Code.NOT_ALLOWED  # nina stands higher
+    assert refusal(nina, "remove", room="tea", seq=4) is Code.NOT_ALLOWED
+    nina.ask("remove", room="tea", seq=3)
+    account(house, "ada", ServerRole.ADMIN).ask("remove", room="tea", seq=2)
+    entries = bob.ask("history", room="tea", limit=6)["entries"]
+    assert "Street" not in str(entries)
+    assert entries[1]["deed"] == {"act": "kick", "user": "carl"}
+    assert "Street" not in str(house.store.logs)
+    assert refusal(nina, "remove", room="tea", seq=3) is Code.NO_SUCH_ENTRY
+
+
+def test_programs_understand_what_everybody_is_told(house: House, bob: Script) -> None:
+    admin = account(house, "ada", ServerRole.ADMIN)
+    said: list[str] = []
+    house.chat.log = said.append
+    admin.ask("broadcast", text="Tea is served.")
+    at = admin.ask("shutdown", seconds=120, reason="a new version")["at"]
+    admin.ask("shutdown-cancel")
+    admin.ask("emergency", level="no-new-guests")
+    told = [{**line["data"]} for line in bob.take() if line["op"] == "notice"]
+    assert told == [
+        {"text": "ada to everybody: Tea is served.", "about": "broadcast", "by": "ada", "said": "Tea is served."},
+        {"text": "The server shuts down in 120 seconds: a new version", "about": "shutdown", "at": at,
+         "reason": "a new version"},
+        {"text": "The server will not shut down after all.", "about": "shutdown"},
+        {"text": "No new guests are let in for now.", "about": "emergency", "level": "no-new-guests"},
+    ]  # fmt: skip
+    assert said == [
+        "an admin has ordered a shutdown in 120 seconds",
+        "an admin has called the shutdown off",
+        "an admin has set the emergency to no-new-guests",
+    ]
+
+
+def test_who_is_suspended_knows_until_when(house: House) -> None:
+    admin, uma = account(house, "ada", ServerRole.ADMIN), account(house, "uma")
+    account(house, "ulf")
+    admin.ask("suspend", user="uma", seconds=600, reason="spam")
+    admin.ask("server-ban", user="ulf")
+    assert uma.take()[-1]["data"]["text"] == "The account uma is suspended for another 10 minutes: spam"
+    late = Script(house)
+    number = late.post("login", name="uma", password=SECRET)
+    house.settle()
+    [answer] = [line for line in late.take() if line.get("id") == number]
+    assert answer["error"]["retry_after"] == 600
+    for word in ("suspended", "banned"):
+        [one] = admin.ask("accounts", search=word)["accounts"]
+        assert one["state"] == word
+    house.clock.advance(600)
+    assert admin.ask("accounts", search="suspended")["accounts"] == []
+
+
+def test_the_owner_of_a_forbidden_name_is_shown_the_way(house: House) -> None:
+    account(house, "uma").ask("logout")
+    house.chat.policy = Policy(forbidden=frozenset({skeleton("uma"), skeleton("ulf")}))
+    assert refusal(Script(house), "login", name="uma") is Code.NAME_REGISTERED
+    assert refusal(Script(house), "login", name="ulf") is Code.BAD_NAME

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from itertools import islice
 
+from msgspec import UNSET
+
 from tcpchat.core import acts
 from tcpchat.core.actors import actor, check_reason, record
 from tcpchat.core.announcements import tell_all
@@ -22,6 +24,7 @@ from tcpchat.core.answers import (
 )
 from tcpchat.core.audit import line_of
 from tcpchat.core.chat import Chat
+from tcpchat.core.events import Notice
 from tcpchat.core.membership import dismiss
 from tcpchat.core.moderation import done
 from tcpchat.core.names import check_name, fold
@@ -48,7 +51,8 @@ def broadcast(chat: Chat, session: Session, command: acts.Broadcast, supply: Sup
         return done(supply)
     check(chat, session, Act.BROADCAST)
     text = check_text(command.text, chat.limits)
-    tell_all(chat, f"{actor(session)[1]} to everybody: {text}")
+    by = actor(session)[1]
+    tell_all(chat, Notice(f"{by} to everybody: {text}", about="broadcast", by=by, said=text))
     return Enact(record(chat, session, "broadcast", "", reason=text[: chat.limits.reason_characters]))
 
 
@@ -78,6 +82,7 @@ def stop(chat: Chat, session: Session, command: acts.Stop, supply: Supply | None
     check(chat, session, Act.SHUT_DOWN)
     reason = check_reason(chat, command.reason)
     chat.server.shutdown = planned = Shutdown(chat.now() + command.seconds * 1000, reason, command.seconds)
+    chat.log(f"an admin has ordered a shutdown in {span(command.seconds * 1000) if command.seconds else 'no time'}")
     _announce(chat, planned, command.seconds)
     return Enact(record(chat, session, "shutdown", "", reason=reason, until=planned.at))
 
@@ -90,9 +95,10 @@ def cancel_stop(chat: Chat, session: Session, command: acts.CancelStop, supply: 
         return StopPlanned()
     check(chat, session, Act.SHUT_DOWN)
     if chat.server.shutdown is None:
-        raise ChatError(Code.BAD_FIELD, "No shutdown is planned.", field="op")
+        raise ChatError(Code.NOTHING_PLANNED, "No shutdown is planned.")
     chat.server.shutdown = None
-    tell_all(chat, "The server will not shut down after all.")
+    chat.log("an admin has called the shutdown off")
+    tell_all(chat, Notice("The server will not shut down after all.", about="shutdown"))
     return Enact(record(chat, session, "shutdown-cancel", ""))
 
 
@@ -104,6 +110,7 @@ def count_down(chat: Chat) -> None:
     left = -(-(planned.at - chat.now()) // 1000)
     if left <= 0:
         chat.server.shutdown = None
+        chat.log("the shutdown that an admin has ordered is due")
         chat.stop()
     elif any(left <= mark < planned.announced for mark in _ANNOUNCED):
         planned.announced = left
@@ -112,9 +119,8 @@ def count_down(chat: Chat) -> None:
 
 
 def _announce(chat: Chat, planned: Shutdown, seconds: int) -> None:
-    tell_all(
-        chat, f"The server shuts down in {span(seconds * 1000)}" + (f": {planned.reason}" if planned.reason else ".")
-    )
+    text = f"The server shuts down in {span(seconds * 1000)}" + (f": {planned.reason}" if planned.reason else ".")
+    tell_all(chat, Notice(text, about="shutdown", at=planned.at, reason=planned.reason or UNSET))
 
 
 def rule_name(chat: Chat, session: Session, command: acts.RuleName, supply: Supply | None) -> NameRules | Enact:
@@ -126,6 +132,9 @@ def rule_name(chat: Chat, session: Session, command: acts.RuleName, supply: Supp
     check(chat, session, Act.SET_NAMES)
     name = check_name(command.name, chat.limits)
     rule = NameRule(fold(name), name, command.rule)
+    before = chat.server.names.get(rule.key)
+    if (before.rule if before is not None else "free") == rule.rule:
+        return _names(chat)
     chat.server.put(rule)
     return Enact(record(chat, session, f"name {command.rule}", name), (rule,))
 
@@ -150,13 +159,14 @@ def set_emergency(
         return EmergencyLevel(level.value)
     chat.server.emergency = level
     chat.server.settle()
+    chat.log(f"an admin has set the emergency to {level.value}")
     words = {
         Emergency.OFF: "The emergency is over.",
         Emergency.NO_NEW_GUESTS: "No new guests are let in for now.",
         Emergency.ACCOUNTS_ONLY: "Only those with an account are let in for now.",
         Emergency.READ_ONLY: "Nobody but admins can write for now.",
     }
-    tell_all(chat, words[level])
+    tell_all(chat, Notice(words[level], about="emergency", level=level.value))
     if _LEVELS.index(level) >= _LEVELS.index(Emergency.ACCOUNTS_ONLY):
         for person in [person for person in chat.users if not person.registered]:
             for one in list(person.sessions):

@@ -62,9 +62,9 @@ def announce(
         chat.audience.send(session, happened)
 
 
-def tell_all(chat: Chat, text: str) -> None:
+def tell_all(chat: Chat, notice: Notice) -> None:
     """Tell everybody who is logged in a word from the server."""
-    chat.audience.publish(EVERYBODY, [Notice(text)], [NOBODY])
+    chat.audience.publish(EVERYBODY, [notice], [NOBODY])
     chat.audience.flush_soon()
 
 

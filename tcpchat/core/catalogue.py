@@ -23,7 +23,17 @@ from tcpchat.core.state import Person, Room, Session
 from tcpchat.errors import ChatError, Code
 
 PROTOCOL = 1
-FEATURES = ("history", "direct", "client-id")
+FEATURES = (
+    "history",
+    "direct",
+    "client-id",
+    "accounts",
+    "tokens",
+    "keys",
+    "certificates",
+    "moderation",
+    "administration",
+)
 
 
 def hello(chat: Chat, session: Session, command: Hello, supply: Supply | None) -> Greeting:

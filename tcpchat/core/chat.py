@@ -84,13 +84,15 @@ class Chat:
     submit: Callable[[Change], None] = field(kw_only=True)
     # Asks for the end of the daemon.
     stop: Callable[[], None] = field(kw_only=True)
+    # Says in the daemon's log what was ordered, without names.
+    log: Callable[[str], None] = field(default=lambda text: None, kw_only=True)
     # Hears that the server has an owner now.
     owned: Callable[[], None] = field(kw_only=True)
     last_words: LastWords = field(default_factory=LastWords)
     bans: Bans = field(default_factory=Bans)
     server: ServerState = field(default_factory=ServerState)
-    # Entries removed of late: a page that was read before still has their texts.
-    removed: dict[tuple[RoomId, Seq], None] = field(default_factory=dict)
+    # Entries removed of late, with what is left of them: a page that was read before still has their texts.
+    removed: dict[tuple[RoomId, Seq], str] = field(default_factory=dict)
     # Who is told what happens on the server.
     watchers: dict[Session, None] = field(default_factory=dict)
     closing: bool = False

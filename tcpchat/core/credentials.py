@@ -15,7 +15,7 @@ from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Certificates, ChangePassword, Keys, NewKey, NewToken, Tokens
 from tcpchat.core.entries import PersonId
-from tcpchat.core.login import is_barred
+from tcpchat.core.login import barred, is_barred
 from tcpchat.core.membership import dismiss
 from tcpchat.core.permissions import check, check_rank
 from tcpchat.core.proofs import PasswordProof, parse_fingerprint
@@ -141,13 +141,11 @@ def changed(chat: Chat, account: Account) -> None:
         announcements.review(chat, person)
     if person is None or not is_barred(account, chat.now()):
         return
-    words = {State.SUSPENDED: "is suspended", State.BANNED: "is banned", State.DELETED: "is deleted"}
-    reason = f": {clean(account.reason)}" if account.reason else "."
-    codes = {State.SUSPENDED: Code.SUSPENDED, State.BANNED: Code.BANNED, State.DELETED: Code.REVOKED}
     deleted = account.state is State.DELETED  # the session that asked for it stays, and logs out
+    refusal = barred(account, chat.now())
+    text, code = (f"The account {account.name} is deleted.", Code.REVOKED) if deleted else (refusal.text, refusal.code)
     for session in [session for session in person.sessions if not (deleted and session.deleting)]:
-        text = f"The account {account.name} {words[account.state]}{reason}"
-        dismiss(chat, session, text, codes[account.state])
+        dismiss(chat, session, text, code)
 
 
 def _change(

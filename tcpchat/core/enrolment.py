@@ -15,6 +15,7 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.claims import check_allowed, check_free, claim
 from tcpchat.core.credentials import OF_PASSWORD, new_password
 from tcpchat.core.entries import PersonId
+from tcpchat.core.login import is_barred
 from tcpchat.core.membership import dismiss
 from tcpchat.core.names import check_person_name
 from tcpchat.core.permissions import check, check_rank
@@ -28,11 +29,13 @@ _ACCOUNTS_LISTED = 1_000
 
 
 def accounts(chat: Chat, session: Session, command: acts.ListAccounts, supply: Supply | None) -> AccountList:
-    """List the accounts by their names, or those whose name contains a word; the first of very many."""
+    """List the accounts by their names, or those whose name contains a word or whose state is it; the first of many."""
     check(chat, session, Act.SEE_ACCOUNTS)
     wanted = command.search.strip().casefold()
     found = [
-        one for one in chat.accounts if one.state is not State.DELETED and (not wanted or wanted in one.name.casefold())
+        one
+        for one in chat.accounts
+        if one.state is not State.DELETED and (wanted in one.name.casefold() or wanted == _state(chat, one))
     ]
     found.sort(key=attrgetter("key"))
     return AccountList([_summary(chat, one) for one in found[:_ACCOUNTS_LISTED]], len(found) > _ACCOUNTS_LISTED)
@@ -104,15 +107,19 @@ def _end_sessions(chat: Chat, account: PersonId) -> None:
         dismiss(chat, one, "Your account was given another password by an admin.", Code.REVOKED)
 
 
+def _state(chat: Chat, account: Account) -> str:
+    """Return ``good``, ``suspended`` or ``banned``; what is over is good."""
+    return (account.state if is_barred(account, chat.now()) else State.GOOD).name.lower()
+
+
 def _summary(chat: Chat, account: Account) -> AccountSummary:
-    bound = account.state in (State.SUSPENDED, State.BANNED)
-    over = bound and 0 < account.until <= chat.now()
+    barred = is_barred(account, chat.now())
     return AccountSummary(
         account.name,
         account.role.word,
-        (State.GOOD if over else account.state).name.lower(),
+        _state(chat, account),
         account.created,
         chat.users.by_id(account.id) is not None,
-        account.until if bound and not over and account.until else UNSET,
-        account.reason if bound and not over and account.reason else UNSET,
+        account.until if barred and account.until else UNSET,
+        account.reason if barred and account.reason else UNSET,
     )

@@ -72,9 +72,10 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
     spared: Draft | None
 
 
-def redacted(entry: Entry) -> Entry:
-    """Return ``entry`` without its text."""
-    return Entry(entry.seq, msgspec.structs.replace(entry.draft, kind=Kind.REMOVED, text=""))
+def redacted(entry: Entry, text: str = "") -> Entry:
+    """Return ``entry`` without its text, or with what is left of it."""
+    kind = entry.draft.kind if text else Kind.REMOVED
+    return Entry(entry.seq, msgspec.structs.replace(entry.draft, kind=kind, text=text))
 
 
 class RoomRecord(msgspec.Struct, frozen=True, gc=False):

@@ -222,8 +222,18 @@ class QuarterBegun(Event, frozen=True):
 
 
 class Notice(Event, frozen=True):
-    """A word from the server itself. ``code`` is that of an error when the connection ends with it."""
+    """A word from the server itself. ``code`` is that of an error when the connection ends with it.
+
+    ``about`` tells programs what it is about: a ``broadcast`` (``by`` whom, and what was ``said``), an ``emergency``
+    (its ``level``), or a ``shutdown`` (``at`` what time, and its ``reason``; without a time there is none any more).
+    """
 
     op: ClassVar[str] = "notice"
     text: str
     code: str | UnsetType = UNSET
+    about: str | UnsetType = UNSET
+    by: str | UnsetType = UNSET
+    said: str | UnsetType = UNSET
+    level: str | UnsetType = UNSET
+    at: Moment | UnsetType = UNSET
+    reason: str | UnsetType = UNSET

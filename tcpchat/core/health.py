@@ -9,6 +9,7 @@ from tcpchat.core.announcements import announce, tell_all
 from tcpchat.core.answers import Health
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Command, Delete
+from tcpchat.core.events import Notice
 from tcpchat.core.permissions import check
 from tcpchat.core.requests import Supply
 from tcpchat.core.roles import Act
@@ -64,9 +65,9 @@ def space_known(chat: Chat, free_bytes: int | None) -> None:
     store.low_space = low
     _settle(chat, before)
     if low:
-        tell_all(chat, "The disk of the server is nearly full: nothing can be said for now.")
+        tell_all(chat, Notice("The disk of the server is nearly full: nothing can be said for now.", about="store"))
     else:
-        tell_all(chat, "The disk of the server has room again: go on.")
+        tell_all(chat, Notice("The disk of the server has room again: go on.", about="store"))
 
 
 def check_write(chat: Chat, session: Session, command: Command) -> None:

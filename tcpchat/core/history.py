@@ -41,7 +41,7 @@ def event_of(entry: Entry, label: str) -> Message | TopicChanged | Moderated:
         case Kind.TOPIC:
             return TopicChanged(label, entry.seq, draft.at, draft.name, draft.text)
         case Kind.DEED:
-            return Moderated(label, entry.seq, draft.at, draft.name, _deed(draft.text))
+            return Moderated(label, entry.seq, draft.at, draft.name, deed_of(entry))
     return message(entry, label)
 
 
@@ -54,7 +54,8 @@ def messages(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: S
 def shown(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Entry]:
     """Return those of ``entries`` that ``reader`` wants to read, without what was removed since they were read."""
     if chat.removed:
-        entries = [redacted(entry) if (log.id, entry.seq) in chat.removed else entry for entry in entries]
+        left = chat.removed
+        entries = [redacted(one, left[log.id, one.seq]) if (log.id, one.seq) in left else one for one in entries]
     return [entry for entry in entries if entry.draft.author not in reader.ignores or entry.draft.kind is Kind.DEED]
 
 
@@ -63,11 +64,12 @@ def _kept(entry: Entry, label: str, other: str | None) -> Message:
     kept = message(entry, label, other)
     if entry.draft.kind is not Kind.DEED:
         return kept
-    return msgspec.structs.replace(kept, text="", deed=_deed(entry.draft.text))
+    return msgspec.structs.replace(kept, text="", deed=deed_of(entry))
 
 
-def _deed(text: str) -> Deed:
-    return msgspec.json.decode(text, type=Deed)
+def deed_of(entry: Entry) -> Deed:
+    """Return what was done, by an entry that says so."""
+    return msgspec.json.decode(entry.draft.text, type=Deed)
 
 
 def trim(entries: list[Entry], size: int, *, newest: bool) -> list[Entry]:

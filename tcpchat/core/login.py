@@ -123,6 +123,8 @@ def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> P
         check_kept(chat, name)
         facts = {"registered": account.name} if account else {}
         raise ChatError(Code.ACCOUNT_NEEDED, "Guests are not let in here: log in with an account.", **facts)
+    if chat.accounts.get(name) is not None:  # its owner logs in, whatever is kept from others
+        check_free(chat, name, None)
     name = check_person_name(name, chat.limits, chat.policy.forbidden)
     color = check_color(color)
     if banned := server_ban(chat, None, name, session.channel.address):
@@ -152,12 +154,17 @@ def check_state(account: Account, now: int) -> None:
     """Raise what keeps an account from being used at ``now``."""
     if account.state is State.DELETED:
         raise _refused()
-    if not is_barred(account, now):
-        return
+    if is_barred(account, now):
+        raise barred(account, now)
+
+
+def barred(account: Account, now: int) -> ChatError:
+    """Return what is told of an account that is suspended or banned: until when, and why."""
     code, word = (Code.BANNED, "banned") if account.state is State.BANNED else (Code.SUSPENDED, "suspended")
     end = f" for another {span(account.until - now)}" if account.until else ""
     reason = f": {clean(account.reason)}" if account.reason else "."
-    raise ChatError(code, f"The account {account.name} is {word}{end}{reason}", until=account.until)
+    facts = {"until": account.until, "retry_after": -(-(account.until - now) // 1000)} if account.until else {}
+    return ChatError(code, f"The account {account.name} is {word}{end}{reason}", **facts)
 
 
 def _end_one(chat: Chat, person: Person, proof: CredentialKind) -> None:

@@ -137,9 +137,13 @@ def invite(chat: Chat, session: Session, command: acts.Invite, supply: Supply | 
     if banned is not None and not banned.kick:
         text = f"{target.name} is banned from {room.label}: lift the ban first."
         raise ChatError(Code.NOT_ALLOWED, text, user=target.name, room=room.label)
+    if room.membership(target.id).invited:
+        raise ChatError(Code.BAD_FIELD, f"{target.name} is invited to {room.label} already.", field="user")
     effects = change(chat, room, target, invited=True)
+    ident, by = actor(session)
     for one in list(target.person.sessions) if target.person is not None else ():
-        chat.audience.send(one, Invited(room.label, actor(session)[1]))
+        if ident not in one.ignores:
+            chat.audience.send(one, Invited(room.label, by))
     tell_room(chat, session, room, Deed("invite", target.name))
     return Enact(record(chat, session, "invite", target.name, room=room), effects)
 
@@ -149,6 +153,9 @@ def uninvite(chat: Chat, session: Session, command: acts.Uninvite, supply: Suppl
     if supply is not None:
         return done(supply)
     room, target, _ = _meant(chat, session, Act.INVITE, command.room, command.user)
+    inside = room.settings.invite_only and target.person in room.people
+    if not inside and not room.membership(target.id).invited:
+        raise ChatError(Code.BAD_FIELD, f"{target.name} is not invited to {room.label}.", field="user")
     effects = change(chat, room, target, invited=False)
     tell_room(chat, session, room, Deed("uninvite", target.name))
     if room.settings.invite_only and room.role_of(target.id) is RoomRole.MEMBER:
@@ -239,10 +246,19 @@ def check_maker(chat: Chat, session: Session, name: str, room: Room | None) -> N
 
 def tell_room(chat: Chat, session: Session, room: Room, deed: Deed) -> None:
     """Have the room's log say what was done."""
+    chat.submit(Append(new_draft(chat, session, room, Kind.DEED, encode_deed(deed))))
+
+
+def new_draft(chat: Chat, session: Session, room: Room, kind: Kind, text: str) -> Draft:
+    """Return an entry of a room's log by whoever acts."""
     ident, name = actor(session)
     color = session.person.color if session.person is not None else None
-    text = msgspec.json.encode(deed).decode()
-    chat.submit(Append(Draft(room.id, chat.now(), ident, name, color, Kind.DEED, text)))
+    return Draft(room.id, chat.now(), ident, name, color, kind, text)
+
+
+def encode_deed(deed: Deed) -> str:
+    """Return a deed as it stands in a room's log."""
+    return msgspec.json.encode(deed).decode()
 
 
 def done(supply: Supply, *, acted: bool = True) -> Done:

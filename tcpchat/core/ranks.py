@@ -84,5 +84,6 @@ def check_other_owner(chat: Chat, account: Account) -> None:
 
 def _discard_code(chat: Chat) -> None:
     """There is an owner: the code makes no other one."""
+    chat.log("the server has an owner now, and the owner code is of no use any more")
     chat.server.owner_code = ""
     chat.owned()

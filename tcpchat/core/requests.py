@@ -262,10 +262,11 @@ class StoredSettings(msgspec.Struct, frozen=True, gc=False):
 
 
 class Redaction(msgspec.Struct, frozen=True, gc=False):
-    """An entry whose text is removed; its number stays."""
+    """An entry whose text is removed; its number stays, and ``text``, if that is left of it."""
 
     room: RoomId
     seq: Seq
+    text: str = ""
 
 
 Effect = Ban | Lifted | Membership | NameRule | StoredState | StoredSettings | Redaction

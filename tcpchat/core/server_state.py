@@ -9,6 +9,8 @@ from tcpchat.core.confusables import skeleton
 from tcpchat.core.names import fold
 from tcpchat.core.requests import NameRule
 
+_NONE: dict[str, NameRule] = {}
+
 
 class Emergency(StrEnum):
     """What the whole server refuses for a time; each level refuses what those before it do."""
@@ -64,8 +66,9 @@ class ServerState:
     """What holds for the whole server. What admins have set is kept through a restart, but the shutdown and the code.
 
     ``owner_code`` is the hash of the code that makes an account the owner, empty once it is used. ``names`` are kept
-    from people, by folded name; ``looks`` are the same by what they look like. ``read_only`` is whether anybody is
-    refused to write, for whatever reason: it is asked for every message, and `settle` makes it right.
+    from people, by folded name; ``looks`` are the same by what they look like, as several may be alike.
+    ``read_only`` is whether anybody is refused to write, for whatever reason: it is asked for every message, and
+    `settle` makes it right.
     """
 
     emergency: Emergency = Emergency.OFF
@@ -75,7 +78,7 @@ class ServerState:
     owner_code: str = ""
     shutdown: Shutdown | None = None
     names: dict[str, NameRule] = field(default_factory=dict)
-    looks: dict[str, NameRule] = field(default_factory=dict)
+    looks: dict[str, dict[str, NameRule]] = field(default_factory=dict)
 
     def settle(self) -> None:
         """Note whether anybody may not write: to be called after each change of the emergency or the store."""
@@ -83,12 +86,16 @@ class ServerState:
 
     def rule(self, name: str) -> NameRule | None:
         """Return the rule about ``name``, or about one that looks like it."""
-        return self.names.get(fold(name)) or self.looks.get(skeleton(name))
+        alike = self.looks.get(skeleton(name), _NONE)
+        return self.names.get(fold(name)) or next(iter(alike.values()), None)
 
     def put(self, rule: NameRule) -> None:
         """Keep a name from people, or no more."""
-        for registry, key in ((self.names, rule.key), (self.looks, skeleton(rule.name))):
-            if rule.rule == "free":
-                registry.pop(key, None)
-            else:
-                registry[key] = rule
+        if (before := self.names.pop(rule.key, None)) is not None:
+            look = skeleton(before.name)
+            del self.looks[look][rule.key]
+            if not self.looks[look]:
+                del self.looks[look]
+        if rule.rule != "free":
+            self.names[rule.key] = rule
+            self.looks.setdefault(skeleton(rule.name), {})[rule.key] = rule

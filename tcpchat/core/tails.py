@@ -63,14 +63,14 @@ class Tails:
             return None
         return list(islice(tail.entries, first - start, last - start + 1))
 
-    def redact(self, room: RoomId, seq: Seq) -> None:
-        """Remove the text of an entry, wherever it is kept."""
+    def redact(self, room: RoomId, seq: Seq, text: str = "") -> None:
+        """Remove the text of an entry, wherever it is kept, but for what is left of it."""
         tail = self._tails.get(room)
         if tail is None or not tail.entries[0].seq <= seq <= tail.entries[-1].seq:
             return
         place = seq - tail.entries[0].seq
         entry = tail.entries[place]
-        tail.entries[place] = redacted(entry)
+        tail.entries[place] = redacted(entry, text)
         freed = _cost([entry]) - _cost([tail.entries[place]])
         tail.size -= freed
         self._size -= freed

@@ -9,11 +9,12 @@ from tcpchat.core import acts, standing
 from tcpchat.core.actors import check_reason, record
 from tcpchat.core.answers import Done, RoomState
 from tcpchat.core.chat import Chat
-from tcpchat.core.entries import Entry, Kind, Seq
+from tcpchat.core.entries import NOBODY, Entry, Kind, Seq
 from tcpchat.core.events import Deed
-from tcpchat.core.moderation import tell_room
+from tcpchat.core.history import deed_of
+from tcpchat.core.moderation import encode_deed, new_draft, tell_room
 from tcpchat.core.permissions import check, check_rank, check_read, check_write, may, may_read
-from tcpchat.core.requests import Effect, Enact, Page, ReadPage, Redaction, StoredSettings, Supply
+from tcpchat.core.requests import Append, Effect, Enact, Page, ReadPage, Redaction, StoredSettings, Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.settings import RoomSettings, differences, hash_key
 from tcpchat.core.state import Room, Session
@@ -21,7 +22,7 @@ from tcpchat.errors import ChatError, Code
 
 # Texts removed of late are kept from pages that were read before; a page is read within seconds.
 _REMOVED_KEPT = 1_000
-_REMOVABLE = (Kind.MESSAGE, Kind.ACTION)
+_REMOVABLE = (Kind.MESSAGE, Kind.ACTION, Kind.TOPIC)
 
 
 def set_room(chat: Chat, session: Session, command: acts.SetRoom, supply: Supply | None) -> RoomState | Enact:
@@ -52,16 +53,18 @@ def remove(chat: Chat, session: Session, command: acts.Remove, supply: Supply | 
     entry = _entry(chat, session, room, Seq(command.seq), supply)
     if isinstance(entry, ReadPage):
         return entry
-    author = entry.draft.author
-    if session.person is None or author != session.person.id:
-        check(chat, session, Act.REMOVE, room)
-        check_rank(chat, session, author, entry.draft.name, room)
+    _check_remove(chat, session, room, entry)
     if command.reason:
         check_write(chat, session)
     reason = check_reason(chat, command.reason)
     tell_room(chat, session, room, Deed("remove", entry.draft.name, reason or UNSET, ref=entry.seq))
     kept = record(chat, session, "remove", f"{room.label}:{entry.seq} of {entry.draft.name}", room=room, reason=reason)
-    return Enact(kept, (Redaction(room.id, entry.seq),))
+    left = ""
+    if entry.draft.kind is Kind.DEED:
+        left = encode_deed(msgspec.structs.replace(deed_of(entry), reason=UNSET))
+    elif entry.draft.kind is Kind.TOPIC and entry.draft.text == room.topic:
+        chat.submit(Append(new_draft(chat, session, room, Kind.TOPIC, "")))
+    return Enact(kept, (Redaction(room.id, entry.seq, left),))
 
 
 def enacted(chat: Chat, effects: tuple[Effect, ...]) -> None:
@@ -74,9 +77,9 @@ def enacted(chat: Chat, effects: tuple[Effect, ...]) -> None:
                     room.set(msgspec.structs.replace(room.settings, **changes))
                     if room.settings.invite_only:
                         standing.invite_present(chat, room)
-            case Redaction(room_id, seq):
-                chat.tails.redact(room_id, seq)
-                chat.removed[room_id, seq] = None
+            case Redaction(room_id, seq, text):
+                chat.tails.redact(room_id, seq, text)
+                chat.removed[room_id, seq] = text
                 while len(chat.removed) > _REMOVED_KEPT:
                     del chat.removed[next(iter(chat.removed))]
 
@@ -101,6 +104,26 @@ def _entry(chat: Chat, session: Session, room: Room, seq: Seq, supply: Supply | 
     found = supply.entries if isinstance(supply, Page) else chat.tails.page(room.id, seq, seq)
     if seq in known and found is None:
         return ReadPage(room.id, seq, seq, newest=True)
-    if seq not in known or not found or found[0].draft.kind not in _REMOVABLE or (room.id, seq) in chat.removed:
+    if seq not in known or not found or not _is_removable(found[0]) or (room.id, seq) in chat.removed:
         raise ChatError(Code.NO_SUCH_ENTRY, f"{room.label}:{seq} is nothing that could be removed.", ref=seq)
     return found[0]
+
+
+def _is_removable(entry: Entry) -> bool:
+    """Return whether there is a text that can be removed: of what was done, the reason; that it was done stays."""
+    draft = entry.draft
+    if draft.kind is Kind.DEED:
+        return bool(deed_of(entry).reason)
+    return draft.kind in _REMOVABLE and bool(draft.text)
+
+
+def _check_remove(chat: Chat, session: Session, room: Room, entry: Entry) -> None:
+    """Raise ``not-allowed`` unless the text of ``entry`` is one's own, or that of somebody who stands lower."""
+    author = entry.draft.author
+    own = session.person is not None and author == session.person.id
+    if not own or entry.draft.kind is Kind.DEED:
+        check(chat, session, Act.REMOVE, room)
+    if author == NOBODY and not session.operator:
+        raise ChatError(Code.NOT_ALLOWED, f"{entry.draft.name} stands higher than you do.", rule="rank")
+    if not own and author != NOBODY:
+        check_rank(chat, session, author, entry.draft.name, room)

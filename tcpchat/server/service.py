@@ -224,6 +224,7 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
         submit=lambda change: commits.submit(change, UNHEARD),
         stop=partial(_stop_daemon, reactor),
         owned=partial(_discard, reactor, owner_code),
+        log=lambda what: Logger().info("{what}", what=what),
     )
     if not any(account.role is ServerRole.OWNER and account.state is not State.DELETED for account in accounts):
         try:

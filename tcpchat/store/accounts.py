@@ -67,7 +67,7 @@ def save(connection: Connection, change: SaveAccount) -> None:
     same = or_(accounts.c.id == account.id, accounts.c.key == account.key)
     found = [_account(row) for row in connection.execute(select(accounts).where(same))]
     if change.before is not None and change.before not in found:
-        raise ChatError(Code.BUSY, "Your account was changed at the same moment. Please try again.")
+        raise ChatError(Code.BUSY, "The account was changed at the same moment, so nothing was done. Please try again.")
     for other in found:
         if other.id == account.id:
             continue

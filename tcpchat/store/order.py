@@ -130,9 +130,10 @@ def _effect(connection: Connection, effect: Effect) -> None:
             if before is not None:
                 settings = encode(msgspec.structs.replace(decode(before), **changes))
                 connection.execute(update(rooms).where(rooms.c.id == room).values(settings=settings))
-        case Redaction(room, seq):
+        case Redaction(room, seq, text):
             gone = (entries.c.room == room) & (entries.c.seq == seq)
-            connection.execute(update(entries).where(gone).values(body="", kind=int(Kind.REMOVED)))
+            left = {"body": text} if text else {"body": "", "kind": int(Kind.REMOVED)}
+            connection.execute(update(entries).where(gone).values(left))
 
 
 def _has_created(connection: Connection, person: PersonId, room: RoomId) -> bool:

@@ -59,6 +59,13 @@ _OPS: dict[type[msgspec.Struct], str] = {
 _decode: Callable[[bytes], Request] = msgspec.json.Decoder(Union[tuple(_OPS)]).decode  # noqa: UP007
 
 
+# What the decoder calls by Python's names.
+_KINDS = {
+    "int": "a number", "float": "a number", "str": "a string", "bool": "true or false", "array": "a list",
+    "object": "an object", "bytes": "a string",
+}  # fmt: skip
+
+
 class _Line(msgspec.Struct, frozen=True, gc=False):
     """An event as it is written."""
 
@@ -158,6 +165,17 @@ def _misunderstood(line: bytes, error: Exception) -> Request | None:
     return _OddRequest(_complaint(error, "op"), known, op)
 
 
+def _in_json(words: str) -> str:
+    """Return the decoder's words with JSON's names of what was expected and found."""
+    expected = re.fullmatch(r"Expected ([a-z |]+?)((?: (?:[<>]|of length).*?)?)(?:, got ([a-z]+))?( - at .*)?", words)
+    if expected is None:
+        return words
+    kinds, bounds, got, path = expected.groups()
+    wanted = " or ".join(_KINDS.get(kind, kind) for kind in kinds.split(" | "))
+    found = f", not {_KINDS.get(got, got)}" if got else ""
+    return f"Expected {wanted}{bounds}{found}{path or ''}"
+
+
 def _complaint(error: Exception, whole: str) -> ChatError:
     """Return what was wrong, naming the field; ``whole`` is its name when the error is about everything."""
     if isinstance(error, UnicodeDecodeError):
@@ -167,6 +185,6 @@ def _complaint(error: Exception, whole: str) -> ChatError:
         return ChatError(Code.BAD_JSON, "The line is not one JSON object: it was not read.")
     if missing := re.fullmatch(r"Object missing required field (\w+).*", words):
         return ChatError(Code.BAD_FIELD, f"The field {missing[1]} is missing.", field=missing[1])
-    reason, _, path = words.partition(" - at $")
+    reason, _, path = _in_json(words).partition(" - at $")
     name = path.lstrip(".") or whole
     return ChatError(Code.BAD_FIELD, f"The field {name} is wrong: {reason[0].lower()}{reason[1:]}.", field=name)

@@ -111,7 +111,8 @@ def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
         case BanList(bans, room):
             where = room or "this server"
             if not bans:
-                return [f"Nobody is banned from {where}."]
+                accounts = "" if room else " But accounts may be: /accounts banned lists these."
+                return [f"Nobody is banned from {where}.{accounts}"]
             return [f"Banned from {where}:"] + [
                 f"{one.name}, by {one.by} on {view.day(one.at)}"
                 + (f", until {_moment(one.until, view)}" if one.until else "")

@@ -159,3 +159,19 @@ def test_any_data_gets_a_command_or_an_error_that_names_a_field(op: str, data: d
 FIELDS_ALL = {field.encode_name for row in OPERATIONS.values() for field in msgspec.structs.fields(row.command)} | {
     "data"
 }
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"room": "tea", "last": "x"}, "The field last is wrong: expected a number or null, not a string."),
+        ({"room": 7}, "The field room is wrong: expected a string, not a number."),
+        ({"room": "tea", "last": -1}, "The field last is wrong: expected a number >= 0."),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_json(data: dict[str, Any], words: str) -> None:
+    line = json.dumps({"op": "join", "data": data}).encode()
+    request = CODEC.feed(line, OUTLET)
+    assert request is not None
+    assert isinstance(request.asks, ChatError)
+    assert request.asks.text == words

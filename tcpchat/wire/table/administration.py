@@ -82,7 +82,7 @@ ROWS = (
     Row(
         acts.ListBans,
         GROUP,
-        "List who is banned from this server; banned accounts are not among them.",
+        "List who is banned from this server; for banned accounts see /accounts banned.",
         words=("/server-bans",),
         example="/server-bans",
         fixed={"room": ""},
@@ -224,7 +224,7 @@ ROWS = (
     Row(
         acts.ListAccounts,
         GROUP,
-        "List the accounts, or those whose name contains a word.",
+        "List the accounts, or those whose name contains a word, or that are suspended or banned (by that word).",
         op="accounts",
         data="search?",
         reply="accounts: [{name, role, state, created, here, until?, reason?}], at most 1,000, more",
