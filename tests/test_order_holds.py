@@ -115,6 +115,18 @@ def test_what_is_refused_begins_no_pause(house: House, nina: Script, bob: Script
     assert refusal(bob, "say", room="tea", text="b") is Code.SLOW_MODE
 
 
+def test_a_refusal_with_a_client_id_ends_no_pause(house: House, nina: Script, bob: Script) -> None:
+    nina.ask("room-set", room="tea", slow=3600)
+    bob.ask("say", room="tea", text="a", client_id="1")
+    for number in (2, 3):
+        assert refusal(bob, "say", room="tea", text="b", client_id=str(number)) is Code.SLOW_MODE
+    bob.ask("say", room="tea", text="a", client_id="1")
+    house.clock.advance(3600)
+    bob.ask("say", room="tea", text="c")
+    bob.ask("say", room="tea", text="a", client_id="1")  # this said nothing
+    assert refusal(bob, "say", room="tea", text="d") is Code.SLOW_MODE
+
+
 def test_what_was_not_kept_was_not_said_again(house: House, nina: Script, bob: Script) -> None:
     house.store.failing = True
     for _ in range(house.chat.limits.repeats + 1):
