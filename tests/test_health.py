@@ -116,7 +116,8 @@ def test_with_little_space_people_come_and_go_and_moderators_act(house: House, a
     ada.ask("login", name="ada", password=SECRET)
     assert [line.act for line in house.store.audit] == ["kick"]
     ada.ask("delete", room="tea")  # it makes room
-    bob.ask("nick", name="rob")
+    bob.ask("logout")
+    bob.ask("login", name="rob")
 
 
 def test_who_watches_the_server_is_told_of_each_change_once(house: House, ada: Script, bob: Script) -> None:

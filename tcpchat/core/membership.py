@@ -150,8 +150,6 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
     A key that is needed goes the way of proofs first: it could be guessed.
     """
     person = chat.person(session)
-    if isinstance(supply, ChatError) and supply.code is not Code.ROOM_EXISTS:
-        raise supply
     if command.last is not None and command.after is not None:
         raise ChatError(Code.BAD_FIELD, "Give only one of last and after.", field="after")
     room = session.current if command.room == HERE else chat.rooms.get(command.room)
@@ -163,6 +161,8 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         check_write(chat, session)
         _check_space(chat, session, None)
         return CreateRoom(new_record(chat, person, command.room))
+    if isinstance(supply, ChatError) and supply.code is not Code.ROOM_EXISTS:
+        raise supply
     if command.key and not room.settings.key:
         text = f"{room.label} has no key, and the name of a room is one word: leave out what follows it."
         raise ChatError(Code.BAD_FIELD, text, field="key")

@@ -491,7 +491,7 @@ def test_what_is_for_one_alone_is_bounded_while_it_does_not_read() -> None:
     nina, slow = program(house, "nina"), program(house, "slow")
     overwhelm(house, slow, nina)
     for _ in range(9):
-        boss.ask("broadcast", text="y" * 1_000)
+        boss.ask("broadcast", text="y" * 450)
     assert not slow.transport.write_closed
     for _ in range(2):
         boss.ask("broadcast", text="y" * 1_000)
