@@ -11,7 +11,7 @@ import msgspec
 from twisted.internet.address import IPv4Address
 from twisted.internet.task import Clock
 
-from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind
+from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State
 from tcpchat.core.addresses import Network, Places
 from tcpchat.core.audit import AuditRecord
 from tcpchat.core.catalogue import lobby_record
@@ -21,6 +21,7 @@ from tcpchat.core.history import trim
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
 from tcpchat.core.permissions import key_needed
+from tcpchat.core.positions import Marker, Markers, Place
 from tcpchat.core.proofs import CertificateProof, PasswordProof, SignatureProof, TokenProof
 from tcpchat.core.requests import (
     Append,
@@ -49,14 +50,18 @@ from tcpchat.core.requests import (
     Prove,
     Proven,
     ReadAudit,
+    ReadDirect,
     Reading,
     ReadKey,
+    ReadNews,
     ReadPage,
     Recall,
     Redaction,
     Result,
     SaveAccount,
     Secretive,
+    StoredDirect,
+    StoredNews,
     Supply,
     Unlock,
     Unlocked,
@@ -94,6 +99,8 @@ class MemoryStore:
         self.audit: list[AuditRecord] = []
         # Where accounts were made.
         self.homes: list[tuple[PersonId, str]] = []
+        self.directs: dict[RoomId, RoomRecord] = {}
+        self.positions: dict[Place, Marker] = {}
         self.effects: list[Effect] = []
         self.sent: dict[str, tuple[int, Entry]] = {}
 
@@ -179,8 +186,28 @@ class MemoryStore:
             if isinstance(request, ReadAudit):
                 done(self._read_audit(request))
                 continue
+            if isinstance(request, ReadNews):
+                done(self._read_news(request))
+                continue
+            if isinstance(request, ReadDirect):
+                done(self._direct(request.room, request.account))
+                continue
             log = self.logs.get(request.room, [])[request.first - 1 : request.last]
             done(Page(request.room, trim(log, PAGE_BYTES, newest=request.newest)))
+
+    def _read_news(self, request: ReadNews) -> StoredNews:
+        read = [self._direct(room, request.account) for account, room in self.positions if account == request.account]
+        new = [one for one in read if one.record is not None and one.seq is not None and one.record.head > one.seq]
+        new.sort(key=lambda one: -self.logs[one.room][-1].draft.at)
+        return StoredNews(tuple(new[: request.limit]), len(new) > request.limit)
+
+    def _direct(self, room: RoomId, account: PersonId) -> StoredDirect:
+        record = self.directs.get(room)
+        if record is None:
+            return StoredDirect(room, None)
+        record = msgspec.structs.replace(record, head=Seq(len(self.logs.get(room, []))))
+        marker = self.positions.get((account, room))
+        return StoredDirect(room, record, None if marker is None else marker.seq)
 
     def _read_audit(self, request: ReadAudit) -> AuditPage:
         numbered = [msgspec.structs.replace(one, id=number) for number, one in enumerate(self.audit, 1)]
@@ -230,7 +257,11 @@ class MemoryStore:
                 return change
             case Append(draft) if draft.room in self._gone:
                 return ChatError(Code.NO_SUCH_ROOM, "The room was deleted.")
-            case Append(draft):
+            case Append(draft, opens, readers=readers):
+                if opens is not None and opens.direct:
+                    self.directs.setdefault(draft.room, opens)
+                for reader in readers:
+                    self.positions.setdefault((reader, draft.room), Marker(reader, draft.room, Seq(0)))
                 log = self.logs.setdefault(draft.room, [])
                 entry = Entry(Seq(len(log) + 1), draft)
                 log.append(entry)
@@ -243,6 +274,8 @@ class MemoryStore:
                 if any(one.key == account.key and one.id != account.id for one in self.accounts.values()):
                     return ChatError(Code.NAME_TAKEN, "The name is registered.")
                 self.accounts[account.id] = account
+                if account.state is State.DELETED:
+                    self.positions = {place: one for place, one in self.positions.items() if place[0] != account.id}
                 if credentials is not None:
                     self.credentials = {i: one for i, one in self.credentials.items() if one.account != account.id}
                     self.credentials |= {one.id: one for one in credentials}
@@ -272,6 +305,10 @@ class MemoryStore:
                     if isinstance(effect, Redaction):
                         log = self.logs[effect.room]
                         log[effect.seq - 1] = redacted(log[effect.seq - 1], effect.text)
+                    if isinstance(effect, Markers):
+                        self.positions |= {(one.account, one.room): one for one in effect.kept}
+                        for place in effect.gone:
+                            self.positions.pop(place, None)
                 self.effects += effects
                 return change
             case CreateRoom(record):

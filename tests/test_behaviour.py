@@ -171,7 +171,7 @@ def test_one_message_is_one_line(house: House) -> None:
     bob.take()
     nina.say("lobby", "one\nbob: two\r\nthree\u2028four\x85five")
     house.settle()
-    assert bob.take() == ["nina: one bob: two three four five"]
+    assert bob.take() == ["nina mentions you: one bob: two three four five"]
 
 
 def test_a_full_room_refuses(nina: Person) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house import House, Terminal
+from tests.house import House, Script, Terminal
 
 _TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
 _TYPED = re.compile(r"(\w+)> ?(.*)")
@@ -31,6 +31,7 @@ class Stage:
         self._directions: dict[str, Callable[..., None]] = {
             r"(\w+) connects": self._person,
             r"(\w+)'s terminal has (\d+) columns": self._resize,
+            r"(\w+) has an account": self._register,
             r"(\w+) hangs up": self._hang_up,
             r"(\d+) seconds pass": self._wait,
         }
@@ -68,6 +69,11 @@ class Stage:
         terminal = self._people[name].transport
         terminal.receive(_NAWS % int(columns).to_bytes(2, "big"))
         terminal.take()  # telnet's answers are not shown
+
+    def _register(self, name: str) -> None:
+        person = Script(self._house, name)
+        person.ask("register", password="correct horse")
+        person.ask("quit")
 
     def _hang_up(self, name: str) -> None:
         self._people.pop(name).transport.tear()

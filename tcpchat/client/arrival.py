@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from msgspec import UnsetType
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from tcpchat.client.connection import Connection
 from tcpchat.client.parts import Manner
 from tcpchat.client.rooms import Rooms
-from tcpchat.core.answers import Answer, Arrived, Greeting, HistoryPage, JoinedRoom, LoggedIn, Named
+from tcpchat.core.answers import Answer, Arrived, Greeting, HistoryPage, JoinedRoom, LoggedIn, Named, News
 from tcpchat.core.commands import Command, GoAway, Hello, History, Ignore, Join, Login, Register
 from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
@@ -53,12 +54,21 @@ async def enter_rooms(
     name = answer.user.name
     show(phrase_answer(login, answer, name, view))
     first, *others = manner.rooms
-    arrived = Arrived(answer.user, await _enter(connection, manner, first, rooms))
+    entered = await _enter(connection, manner, first, rooms)
+    arrived = Arrived(answer.user, entered, _news(answer, manner))
     show(phrase_answer(None, arrived, name, view))
     for room in others:
         entered = await _enter(connection, manner, room, rooms)
         show([entered.text] if isinstance(entered, ChatError) else phrase_answer(None, entered, name, view))
     return name
+
+
+def _news(answer: LoggedIn | Named, manner: Manner) -> News | None:
+    """Return what waits for an account that has logged in, but in the rooms that it is about to enter."""
+    if not isinstance(answer, LoggedIn) or isinstance(answer.following, UnsetType):
+        return None
+    following = [room for room in answer.following if room.room not in manner.rooms]
+    return News(following, answer.directs or [], bool(answer.more_directs))
 
 
 async def _enter(connection: Connection, manner: Manner, room: str, rooms: Rooms) -> JoinedRoom | ChatError:

@@ -35,13 +35,13 @@ class Display:
                 for part in self.view.lines(_cleaned(line)):
                     self._screen.show(part)
 
-    def tell(self, event: Event, *, current: bool) -> None:
-        """Show an event; ``current``: it is of the room that the person is speaking in."""
+    def tell(self, event: Event, *, current: bool, me: str = "") -> None:
+        """Show an event; ``current``: it is of the room that the person, called ``me``, is speaking in."""
         if isinstance(event, MemberJoined) or (isinstance(event, MemberLeft) and not event.by):
             self._show_move(event)
         else:
             self._show_day(event)
-            self.show(phrase_events([event], self.view, current=current))
+            self.show(phrase_events([event], self.view, current=current, me=me))
 
     def show_focus(self, room: str) -> None:
         """Say in which room the person is speaking; none if it is empty."""

@@ -13,18 +13,19 @@ _UNKNOWN = "the owner of the token"
 class Identity:
     """What we are called, empty when what is typed next is a name; and what proves it, as long as this runs.
 
-    ``registration`` is what makes the account that we arrive as.
+    ``registration`` is what makes the account that we arrive as. ``reads``: somebody reads what is shown.
     """
 
     name: str = ""
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
     registration: Register | None = field(default=None, repr=False)
+    reads: bool = False
 
     @classmethod
-    def first(cls, name: str | None, token: str | None) -> Identity:
+    def first(cls, name: str | None, token: str | None, *, reads: bool) -> Identity:
         """Return who we are at the start; a token tells the name, if none is given."""
-        return cls(name or (_UNKNOWN if token else ""), token=token)
+        return cls(name or (_UNKNOWN if token else ""), token=token, reads=reads)
 
     @property
     def lasting(self) -> bool:
@@ -36,14 +37,14 @@ class Identity:
         if self.registration is not None:
             return self.registration
         if self.token is not None:
-            return Login("" if self.name == _UNKNOWN else self.name, token=self.token)
+            return Login("" if self.name == _UNKNOWN else self.name, token=self.token, reads=self.reads)
         return self.returning()
 
     def returning(self) -> Login:
         """Return how we come back: a token tells the name that the account has by then."""
         if self.token is not None:
-            return Login(token=self.token)
-        return Login(self.name, password=self.password)
+            return Login(token=self.token, reads=self.reads)
+        return Login(self.name, password=self.password, reads=self.reads)
 
     def become(self, name: str, password: str | None) -> None:
         """Be somebody else."""

@@ -75,7 +75,7 @@ class Shell:
         self._clock = clock
         self._done = done
         self._new_id = new_id
-        self._identity = Identity.first(manner.name, manner.token)
+        self._identity = Identity.first(manner.name, manner.token, reads=manner.interactive)
         self._rooms = Rooms()
         self._display = Display(manner, screen, clock)
         self._questions = Questions(screen, self._display, interactive=manner.interactive)
@@ -207,7 +207,7 @@ class Shell:
                 return
             place.shown = event.seq
         current = self._rooms.current
-        self._display.tell(event, current=room == current)
+        self._display.tell(event, current=room == current, me=self._name)
         if isinstance(event, Notice) and event.code in _EXPELLED:
             self._be_expelled(event)
         if isinstance(event, RoomDeleted | PutOut) and place is not None:
@@ -325,7 +325,7 @@ class Shell:
             case Arrive(name, password):
                 self._log_in(name, password)
             case Enrol(password, name, code):
-                self._register(Register(password, name, code))
+                self._register(Register(password, name, code, self._manner.interactive))
             case Quit():
                 self.end()
             case Logout() if not self._manner.interactive:
@@ -364,7 +364,7 @@ class Shell:
         if password is not None and self._questions.made is None:
             self._questions.made = password_of(name)
         if self._ready:
-            self._become(self._connected(), Login(name, password=password))
+            self._become(self._connected(), Login(name, password=password, reads=self._manner.interactive))
         else:
             self._identity.become(name, password)
             self._call()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import NewType
@@ -114,6 +114,15 @@ class Accounts:
         """Return the account with this id."""
         return self._ids.get(ident)
 
+    @property
+    def keys(self) -> KeysView[str]:
+        """The folded names of all."""
+        return self._named.keys()
+
+    def among(self, words: Sequence[str]) -> list[Account]:
+        """Return the accounts whose folded names are among ``words``."""
+        return [self._named[key] for word in dict.fromkeys(words) if (key := Key(word)) in self._named]
+
     def alike(self, name: str, now: int) -> Account | None:
         """Return the account for which a name that can't be told from ``name`` by the eye is kept."""
         account = self._looks.get(skeleton(name))
@@ -162,6 +171,11 @@ def too_many_credentials(most: int) -> ChatError:
 def is_free(account: Account, now: int) -> bool:
     """Return whether the name of a deleted account is kept no longer."""
     return account.state is State.DELETED and account.until <= now
+
+
+def is_barred(account: Account, now: int) -> bool:
+    """Return whether an account may not be used at ``now``; a suspension or a ban may be over."""
+    return account.state is State.DELETED or (account.state is not State.GOOD and not 0 < account.until <= now)
 
 
 def farewell(account: Account) -> str:

@@ -42,7 +42,8 @@ class Greeting(Answer, frozen=True):
 class RoomSummary(msgspec.Struct, frozen=True, gc=False):
     """One room in a list: how many people are in it and the number of its last entry.
 
-    ``closed`` says why one may not read it: ``invite-only``, ``key``, ``banned``; then all else is empty.
+    ``closed`` says why one may not read it: ``invite-only``, ``key``, ``banned``; then all else is empty. ``unread``
+    and ``mentions`` are of a room that one follows.
     """
 
     room: str
@@ -50,6 +51,8 @@ class RoomSummary(msgspec.Struct, frozen=True, gc=False):
     members: int
     head: int
     closed: str | UnsetType = UNSET
+    unread: int | UnsetType = UNSET
+    mentions: int | UnsetType = UNSET
 
 
 class RoomList(Answer, frozen=True):
@@ -58,11 +61,38 @@ class RoomList(Answer, frozen=True):
     rooms: list[RoomSummary]
 
 
+class Followed(msgspec.Struct, frozen=True, gc=False):
+    """A room that an account follows: how many entries are new to it, and how many of them mention it."""
+
+    room: str
+    unread: int
+    mentions: int
+
+
+class DirectNews(msgspec.Struct, frozen=True, gc=False):
+    """A conversation in which there is something new."""
+
+    with_: str = msgspec.field(name="with")
+    room: str
+    unread: int
+
+
+class News(msgspec.Struct, frozen=True, gc=False):
+    """What waits for an account: in the rooms it follows, and from whom; ``more``: from others besides."""
+
+    following: list[Followed]
+    directs: list[DirectNews]
+    more: bool = False
+
+
 class LoggedIn(Answer, frozen=True):
-    """The person one has become, and the rooms there are."""
+    """The person one has become, the rooms there are, and for an account what waits for it."""
 
     user: User
     rooms: list[RoomSummary]
+    following: list[Followed] | UnsetType = UNSET
+    directs: list[DirectNews] | UnsetType = UNSET
+    more_directs: bool | UnsetType = UNSET
 
 
 class Challenge(Answer, frozen=True):
@@ -132,7 +162,7 @@ class JoinedRoom(Answer, frozen=True):
     """The room one is in now, with ``people`` in it, of whom ``members`` are the first.
 
     ``more`` says that entries between the last one here and ``head`` remain to be read (after ``after``), or that
-    older ones exist (after ``last``).
+    older ones exist (after ``last``). ``read`` is how far one's account had read so far.
     """
 
     room: str
@@ -143,21 +173,36 @@ class JoinedRoom(Answer, frozen=True):
     entries: list[Message]
     more: bool
     people: int = 0
+    read: int | UnsetType = UNSET
 
 
 class Arrived(Answer, frozen=True):
-    """Logged in, and in the lobby unless it refused."""
+    """Logged in, and in the lobby unless it refused, with what waits for an account."""
 
     user: User
     lobby: JoinedRoom | ChatError
+    news: News | None = None
 
 
 class Accepted(Answer, frozen=True):
-    """What was said is committed under this number; ``at`` is in milliseconds since 1970, UTC."""
+    """What was said is committed under this number; ``at`` is in milliseconds since 1970, UTC.
+
+    ``waits``: it is for somebody who isn't here, and will read it later.
+    """
 
     room: str
     seq: int
     at: int
+    waits: bool | UnsetType = UNSET
+
+
+class ReadTo(Answer, frozen=True):
+    """How far one has read a room, and what is new after that; mentions only count in rooms."""
+
+    room: str
+    seq: int
+    unread: int
+    mentions: int
 
 
 class TopicText(Answer, frozen=True):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from tcpchat.core.entries import PersonId, RoomId
+from tcpchat.core.entries import PersonId, RoomId, Seq
 from tcpchat.core.events import Event, Message
 from tcpchat.core.state import Session
 from tcpchat.errors import Code
@@ -43,11 +43,18 @@ class Audience(Protocol):
         """The people whom the session ignores have changed."""
 
     def publish(
-        self, room: RoomId, events: Sequence[Event], authors: Sequence[PersonId], *, patient: bool = False
+        self,
+        room: RoomId,
+        events: Sequence[Event],
+        authors: Sequence[PersonId],
+        *,
+        patient: bool = False,
+        mentioned: Collection[Session] = (),
     ) -> None:
         """Tell the readers of a room, each event being from one of ``authors``.
 
-        ``patient``: it is told with what else happens in the room, or after `hurry`.
+        ``patient``: it is told with what else happens in the room, or after `hurry`. Those who are ``mentioned`` in any
+        of them may be told so.
         """
 
     def hand(self, room: RoomId, session: Session, event: Message) -> None:
@@ -64,6 +71,9 @@ class Audience(Protocol):
 
     def catch_up(self, session: Session) -> None:
         """Tell one session at once what is pending for it."""
+
+    def reached(self, session: Session, room: RoomId, head: Seq) -> Seq:
+        """Return up to which entry of a log, whose last is ``head``, a session that reads it has been told."""
 
     def hurry(self) -> None:
         """Tell everybody soon what was published patiently."""

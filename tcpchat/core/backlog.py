@@ -6,8 +6,9 @@ import msgspec
 
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import Entry, RoomId
-from tcpchat.core.events import Event, Gap, Members
+from tcpchat.core.events import Event, Gap, Members, Message
 from tcpchat.core.history import event_of, message, read_page, shown
+from tcpchat.core.mentions import marked
 from tcpchat.core.permissions import may_read
 from tcpchat.core.requests import ReadPage, Supply
 from tcpchat.core.state import Direct, Room, Session
@@ -54,6 +55,9 @@ def _events(chat: Chat, entries: list[Entry], log: Room | Direct, session: Sessi
     """Return entries as ``session`` would have been told of them."""
     wanted = shown(chat, entries, log, session)
     if isinstance(log, Room):
-        return [event_of(entry, log.label) for entry in wanted]
+        events = [(entry, event_of(entry, log.label)) for entry in wanted]
+        return [
+            marked(chat, log, entry, event, session) if isinstance(event, Message) else event for entry, event in events
+        ]
     other = log.other(session.person).name if session.person is not None else None
     return [message(entry, log.label, other) for entry in wanted]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from operator import itemgetter
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from tcpchat.core.actors import record
 from tcpchat.core.announcements import announce
@@ -15,6 +16,7 @@ from tcpchat.core.commands import Complete, Create, Delete, Hello, ListRooms, Pi
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import LOBBY_ID, NOBODY, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
+from tcpchat.core.markers import unread
 from tcpchat.core.names import check_name, fold
 from tcpchat.core.permissions import check_delete, is_listed, why_closed
 from tcpchat.core.requests import CreateRoom, Deleted, DeleteRoom, Enact, Supply
@@ -88,6 +90,8 @@ def summaries(chat: Chat, session: Session, search: str = "") -> list[RoomSummar
     """
     wanted = search.strip().casefold()
     found: list[tuple[int, str, RoomSummary]] = []
+    account = session.person.id if session.person is not None else NOBODY
+    followed = chat.positions.of(account)
     for room in chat.rooms:
         closed = why_closed(chat, session, room) if room.settings is not OPEN or chat.bans.count(room.id) else ""
         topic = "" if closed else room.topic
@@ -95,6 +99,9 @@ def summaries(chat: Chat, session: Session, search: str = "") -> list[RoomSummar
             continue
         if is_listed(chat, session, room):
             summary = RoomSummary(room.label, "", 0, 0, closed) if closed else room.summary
+            if not closed and (position := followed.get(room.id)) is not None:
+                new, mentions = unread(chat, account, room, position)
+                summary = replace(summary, unread=new, mentions=mentions)
             found.append((-summary.members, room.label, summary))
     found.sort(key=itemgetter(0, 1))
     return [summary for *_, summary in found[: chat.limits.rooms_listed]]
@@ -218,4 +225,6 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
     chat.gone[room.id] = room.label
     chat.tails.forget(room.id)
     chat.bans.forget(room.id)
+    chat.positions.forget_room(room.id)
+    chat.spoken.pop(room.id, None)
     announce(chat, "room-deleted", room=room.label)

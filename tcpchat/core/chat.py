@@ -13,6 +13,7 @@ from tcpchat.core.entries import RoomId, RoomRecord, Seq
 from tcpchat.core.lastwords import LastWords
 from tcpchat.core.limits import Limits
 from tcpchat.core.names import HERE, Key
+from tcpchat.core.positions import Positions
 from tcpchat.core.requests import Change
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.server_state import ServerState
@@ -74,6 +75,7 @@ class Chat:
     users: Users = field(default_factory=Users)
     accounts: Accounts = field(default_factory=Accounts)
     rooms: Rooms = field(default_factory=Rooms)
+    positions: Positions = field(default_factory=Positions)
     # Rooms whose creation is under way: all who want one of them ask for the same record.
     opening: dict[Key, RoomRecord] = field(default_factory=dict)
     # What each session is having stored under another name: nobody else may take that meanwhile.
@@ -102,6 +104,8 @@ class Chat:
     forgetting: int = 0
     # Rooms in which somebody has come or gone since the last tick.
     stirred: dict[RoomId, Room] = field(default_factory=dict)
+    # Rooms in which something has been said since their readers' positions were looked at.
+    spoken: dict[RoomId, Room] = field(default_factory=dict)
 
     # In ms since 1970, UTC.
     started: int = field(init=False)

@@ -45,7 +45,10 @@ class Ping(Command, frozen=True):
 
 
 class Login(Command, frozen=True):
-    """Take a free name as a guest, or prove by one of the others to be an account. A token tells the name itself."""
+    """Take a free name as a guest, or prove by one of the others to be an account. A token tells the name itself.
+
+    ``reads``: whatever this connection is told, somebody reads at once, and no `Read` will say so.
+    """
 
     needs_login: ClassVar[bool] = False
     name: str = ""
@@ -54,6 +57,7 @@ class Login(Command, frozen=True):
     token: Secret | None = None
     signature: bytes | None = None
     certificate: bool = False
+    reads: bool = False
 
 
 class Arrive(Command, frozen=True):
@@ -87,6 +91,7 @@ class Register(Command, frozen=True):
     password: Secret
     name: str = ""
     code: str = ""
+    reads: bool = False
 
 
 class Enrol(Register, frozen=True):
@@ -311,8 +316,18 @@ class Complete(Command, frozen=True):
     prefix: str = ""
 
 
+class Read(Command, frozen=True):
+    """Say that one has read a room, or a conversation, up to an entry."""
+
+    room: str
+    seq: Position
+
+
 class History(Command, frozen=True):
-    """Read a page of a room's log: at most one of ``before``, ``after`` and ``around``, else the newest."""
+    """Read a page of the log of a room, or of the conversation with ``@somebody``.
+
+    At most one of ``before``, ``after`` and ``around`` is given; without one it is the newest.
+    """
 
     room: str
     before: Position | None = None

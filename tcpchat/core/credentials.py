@@ -9,13 +9,21 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from tcpchat.core import announcements
-from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State, too_many_credentials
+from tcpchat.core.accounts import (
+    Account,
+    Credential,
+    CredentialId,
+    CredentialKind,
+    State,
+    is_barred,
+    too_many_credentials,
+)
 from tcpchat.core.actors import find_target, record
 from tcpchat.core.answers import CredentialSummaries, CredentialSummary, Done
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Certificates, ChangePassword, Keys, NewKey, NewToken, Tokens
 from tcpchat.core.entries import PersonId
-from tcpchat.core.login import barred, is_barred
+from tcpchat.core.login import barred
 from tcpchat.core.membership import dismiss
 from tcpchat.core.permissions import check, check_rank
 from tcpchat.core.proofs import PasswordProof, parse_fingerprint
@@ -136,6 +144,8 @@ def expire(chat: Chat) -> None:
 def changed(chat: Chat, account: Account) -> None:
     """Take an account as it is stored now, and end its sessions if it may not be used any more."""
     chat.accounts.put(account)
+    if account.state is State.DELETED:
+        chat.positions.forget_account(account.id)
     person = chat.users.by_id(account.id)
     if person is not None:
         announcements.review(chat, person)

@@ -7,7 +7,7 @@ from operator import attrgetter
 from msgspec import UNSET
 
 from tcpchat.core import acts
-from tcpchat.core.accounts import Account, CredentialKind, State
+from tcpchat.core.accounts import Account, CredentialKind, State, is_barred
 from tcpchat.core.actors import find_target, record
 from tcpchat.core.announcements import announce
 from tcpchat.core.answers import AccountList, AccountSummary, Done
@@ -15,7 +15,6 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.claims import check_allowed, check_free, claim
 from tcpchat.core.credentials import OF_PASSWORD, new_password
 from tcpchat.core.entries import PersonId
-from tcpchat.core.login import is_barred
 from tcpchat.core.membership import dismiss
 from tcpchat.core.names import check_person_name
 from tcpchat.core.permissions import check, check_rank

@@ -44,7 +44,10 @@ class Deed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Message(Event, frozen=True):
-    """An entry of a log. In a direct conversation ``with`` is the other person, seen from the reader."""
+    """An entry of a log. In a direct conversation ``with`` is the other person, seen from the reader.
+
+    ``mentions``: the names in it of people in the room. ``waits``: the other person isn't here, and will read it later.
+    """
 
     op: ClassVar[str] = "message"
     room: str
@@ -56,6 +59,16 @@ class Message(Event, frozen=True):
     color: str | UnsetType = UNSET
     with_: str | UnsetType = msgspec.field(name="with", default=UNSET)
     deed: Deed | UnsetType = UNSET
+    mentions: list[str] | UnsetType = UNSET
+    waits: bool | UnsetType = UNSET
+
+
+class ReadOn(Event, frozen=True):
+    """One has read a room up to ``seq``, on another connection."""
+
+    op: ClassVar[str] = "read"
+    room: str
+    seq: int
 
 
 class MemberJoined(Event, frozen=True):

@@ -7,14 +7,15 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import UNSET
 
+from tcpchat.core import mentions
 from tcpchat.core.answers import HistoryPage
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import History
+from tcpchat.core.directs import find, is_direct, read_on
 from tcpchat.core.entries import KIND_NAMES, Entry, Kind, RoomId, Seq, redacted
 from tcpchat.core.events import Deed, Message, Moderated, TopicChanged
-from tcpchat.core.names import HERE
 from tcpchat.core.permissions import check_read, may_read
-from tcpchat.core.requests import Page, ReadPage, Supply
+from tcpchat.core.requests import Page, ReadDirect, ReadPage, Supply
 from tcpchat.core.state import Direct, Room, Session
 from tcpchat.errors import ChatError, Code
 
@@ -48,7 +49,10 @@ def event_of(entry: Entry, label: str) -> Message | TopicChanged | Moderated:
 def messages(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Message]:
     """Return entries of ``log`` as ``reader`` sees them, without those of people whom it doesn't want to read."""
     other = log.other(reader.person).name if isinstance(log, Direct) and reader.person else None
-    return [_kept(entry, log.label, other) for entry in shown(chat, entries, log, reader)]
+    kept = [(entry, _kept(entry, log.label, other)) for entry in shown(chat, entries, log, reader)]
+    if isinstance(log, Direct):
+        return [event for _, event in kept]
+    return [mentions.marked(chat, log, entry, event, reader) for entry, event in kept]
 
 
 def shown(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Entry]:
@@ -102,14 +106,21 @@ def read_page(chat: Chat, room: RoomId, span: range, supply: Supply | None, *, n
     return trim(cached, chat.limits.page_bytes, newest=newest)
 
 
-def history(chat: Chat, session: Session, command: History, supply: Supply | None) -> HistoryPage | ReadPage:
+def history(
+    chat: Chat, session: Session, command: History, supply: Supply | None
+) -> HistoryPage | ReadPage | ReadDirect:
     """Answer with one page of a log."""
-    chat.person(session)
-    log = _log(chat, session, command.room)
+    person = chat.person(session)
+    log = _log(chat, session, command.room, supply)
+    if isinstance(log, ReadDirect):
+        return log
     if isinstance(log, Room):
         check_read(chat, session, log)
     readable = may_read(chat, session, log)
-    span, newest = _span(command, readable, min(command.limit, chat.limits.page_entries))
+    limit = command.limit
+    if isinstance(log, Direct) and session.reads and person.id in log.read:
+        limit = max(limit, log.head - log.read[person.id].seq)
+    span, newest = _span(command, readable, min(limit, chat.limits.page_entries))
     # A page that was asked for is good as it came; only a join needs to reach the head.
     if isinstance(supply, Page) and supply.room == log.id:
         entries = [entry for entry in supply.entries if entry.seq in readable]
@@ -123,15 +134,14 @@ def history(chat: Chat, session: Session, command: History, supply: Supply | Non
         more = entries[0].seq > readable.start or entries[-1].seq + 1 < readable.stop
     elif entries:
         more = entries[0].seq > readable.start if newest else entries[-1].seq + 1 < readable.stop
+    if entries and isinstance(log, Direct) and session.reads:
+        read_on(chat, log, person, entries[-1].seq, besides=session)
+        session.last_teller = log.other(person).id
     return HistoryPage(log.label, messages(chat, entries, log, session), more)
 
 
-def _log(chat: Chat, session: Session, name: str) -> Room | Direct:
-    if name != HERE and name.startswith("@"):
-        for direct in chat.person(session).directs.values():
-            if direct.label == name:
-                return direct
-    return chat.room(session, name)
+def _log(chat: Chat, session: Session, name: str, supply: Supply | None) -> Room | Direct | ReadDirect:
+    return find(chat, session, name, supply) if is_direct(name) else chat.room(session, name)
 
 
 def _span(command: History, readable: range, limit: int) -> tuple[range, bool]:

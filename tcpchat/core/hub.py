@@ -18,6 +18,7 @@ from tcpchat.core import (
     health,
     history,
     login,
+    markers,
     membership,
     moderation,
     people,
@@ -36,6 +37,7 @@ from tcpchat.core.chat import Chat, not_logged_in
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
 from tcpchat.core.events import QUARTER_MS, Members, QuarterBegun
+from tcpchat.core.positions import Marker
 from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, ReadPage, Request, Result, Supply
 from tcpchat.core.roles import Membership
 from tcpchat.core.rooms import Rooms
@@ -84,6 +86,7 @@ HANDLERS: dict[type[Command], Handler] = {
     commands.Unignore: people.unignore,
     commands.ListIgnored: people.ignored,
     commands.History: history.history,
+    commands.Read: markers.read,
     acts.Kick: moderation.kick,
     acts.Mute: moderation.mute,
     acts.Unmute: moderation.unmute,
@@ -138,9 +141,12 @@ class Hub:
         bans: Iterable[Ban],
         rules: Iterable[NameRule],
         state: Mapping[str, str],
+        positions: Iterable[Marker] = (),
     ) -> None:
-        """Take back what moderators and admins had set before a restart."""
+        """Take back what moderators and admins had set before a restart, and how far accounts had read."""
         chat = self._chat
+        for marker in positions:
+            chat.positions.restore(marker)
         for known in memberships:
             room = chat.rooms.log(known.room)
             if isinstance(room, Room) and chat.accounts.by_id(known.person) is not None:
@@ -272,6 +278,8 @@ class Hub:
         exclusion.expire(self._chat)
         administration.count_down(self._chat)
         sendings.forget_old(self._chat)
+        markers.look(self._chat)
+        markers.save(self._chat)
         self._tell_time()
 
     def _tell_time(self) -> None:
@@ -284,6 +292,10 @@ class Hub:
     def close(self) -> None:
         """Stop telling people that others leave: everybody is about to."""
         self._chat.closing = True
+
+    def save(self) -> None:
+        """Have what is otherwise stored from time to time stored now: everybody has gone."""
+        markers.save_all(self._chat)
 
 
 def _check_nameless(session: Session, command: Command) -> None:

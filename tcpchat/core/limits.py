@@ -124,6 +124,26 @@ class Limits:
         most=60,
     )
     rooms_per_person: int = limit(100, "rooms", "Rooms one person is in at the same time.")
+    rooms_followed: int = limit(
+        200,
+        "rooms",
+        "Rooms of one account whose news are kept while it is away, 150 bytes each; of more, the one joined longest "
+        "ago is forgotten.",
+    )
+    directs_told: int = limit(
+        50, "conversations", "Those in which something waits that are told at a login, the latest first.", most=1_000
+    )
+    positions_saved: int = limit(
+        500,
+        "positions",
+        "How many that have moved are stored at once, every count_seconds: some 5 ms of the log writer's time.",
+        most=100_000,
+    )
+    positions_looked: int = limit(
+        5_000,
+        "positions",
+        "How many of those who read along are looked at for that in one turn: a millisecond of the reactor's time.",
+    )
     sessions_per_account: int = limit(
         32, "connections", "Connections of one account at the same time: devices and bots of one person."
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tcpchat.core.accounts import Account, CredentialKind, State, farewell
+from msgspec import UNSET
+
+from tcpchat.core.accounts import Account, CredentialKind, State, farewell, is_barred
 from tcpchat.core.administration import check_guest
 from tcpchat.core.announcements import announce
 from tcpchat.core.answers import Arrived, Challenge, JoinedRoom, LoggedIn
@@ -14,6 +16,7 @@ from tcpchat.core.commands import Arrive, AskChallenge, Join, Login
 from tcpchat.core.entries import PersonId
 from tcpchat.core.membership import join, sign_out
 from tcpchat.core.names import LOBBY, check_color, check_person_name, fold
+from tcpchat.core.news import news
 from tcpchat.core.people import call
 from tcpchat.core.permissions import server_ban, span
 from tcpchat.core.proofs import (
@@ -25,7 +28,7 @@ from tcpchat.core.proofs import (
     TokenProof,
     login_message,
 )
-from tcpchat.core.requests import Prove, Proven, Request, Supply
+from tcpchat.core.requests import Prove, Proven, ReadNews, Request, StoredNews, Supply
 from tcpchat.core.roles import ServerRole
 from tcpchat.core.state import Person, Session
 from tcpchat.core.text import clean
@@ -35,18 +38,26 @@ from tcpchat.errors import ChatError, Code
 _NONCE_MS = 120_000
 
 
-def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -> LoggedIn | Prove:
+def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -> LoggedIn | Prove | ReadNews:
     """Log in as a guest, or with the one proof that is given; joins nothing by itself."""
     if isinstance(supply, Proven):
         if command.token is not None and command.name and fold(command.name) != fold(supply.account.name):
             raise _refused()
-        return LoggedIn(admit(chat, session, supply).user, summaries(chat, session))
+        person = admit(chat, session, supply)
+        session.reads = command.reads
+        return ReadNews(person.id, chat.limits.directs_told)
     if supply is not None:
-        raise supply if isinstance(supply, ChatError) else _refused()
+        person = _admitted(session, supply)
+        waiting = news(chat, session, person, supply)
+        return LoggedIn(
+            person.user, summaries(chat, session), waiting.following, waiting.directs, waiting.more or UNSET
+        )
     check_anonymous(session)
     proof = _proof(chat, session, command)
     if proof is None:
-        return LoggedIn(admit_guest(chat, session, command.name, command.color).user, summaries(chat, session))
+        person = admit_guest(chat, session, command.name, command.color)
+        session.reads = command.reads
+        return LoggedIn(person.user, summaries(chat, session))
     account = chat.accounts.get(command.name)
     return Prove(account.id if account else None, proof)
 
@@ -59,22 +70,32 @@ def arrive(chat: Chat, session: Session, command: Arrive, supply: Supply | None)
         if command.password is not None:
             return Prove(account.id if account else None, PasswordProof(command.password))
         person = admit_guest(chat, session, command.name, None)
+        session.reads = True
     elif isinstance(supply, Proven):
-        person, supply = admit(chat, session, supply), None
-    elif session.person is None or (command.password is not None and not session.person.registered):
-        raise supply if isinstance(supply, ChatError) else _refused()
+        person = admit(chat, session, supply)
+        session.reads = True
+        return ReadNews(person.id, chat.limits.directs_told)
+    elif command.password is None:
+        person = chat.person(session)
     else:
-        person = session.person
+        person = _admitted(session, supply)
+        if session.news is None:  # this is what was asked for first
+            session.news = supply if isinstance(supply, StoredNews) else StoredNews(())
+            supply = None
     return land(chat, session, person, supply)
 
 
 def land(chat: Chat, session: Session, person: Person, supply: Supply | None) -> Arrived | Request:
     """Enter the lobby after a login; that stands even when the lobby refuses."""
+    lobby: JoinedRoom | ChatError | Request
     try:
         lobby = join(chat, session, Join(LOBBY), supply)
     except ChatError as error:
-        return Arrived(person.user, error.detached())
-    return Arrived(person.user, lobby) if isinstance(lobby, JoinedRoom) else lobby
+        lobby = error.detached()
+    if not isinstance(lobby, JoinedRoom | ChatError):
+        return lobby
+    found, session.news = session.news, None
+    return Arrived(person.user, lobby, None if found is None else news(chat, session, person, found))
 
 
 def challenge(chat: Chat, session: Session, command: AskChallenge, supply: Supply | None) -> Challenge:
@@ -136,11 +157,6 @@ def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> P
     chat.users.add(person)
     _begin(chat, session, person)
     return person
-
-
-def is_barred(account: Account, now: int) -> bool:
-    """Return whether an account may not be used at ``now``; a suspension or a ban may be over."""
-    return account.state is State.DELETED or (account.state is not State.GOOD and not 0 < account.until <= now)
 
 
 def check_kept(chat: Chat, name: str) -> None:
@@ -208,6 +224,13 @@ def check_anonymous(session: Session) -> None:
     """Raise ``already-logged-in`` for an account; a guest may become one."""
     if session.person is not None and session.person.registered:
         raise ChatError(Code.ALREADY_LOGGED_IN, f"You are logged in as {session.person.name} already.")
+
+
+def _admitted(session: Session, supply: Supply) -> Person:
+    """Return who was admitted already, and is only to be told more; raise what a proof came to that proved nothing."""
+    if session.person is None or not session.person.registered:
+        raise supply if isinstance(supply, ChatError) else _refused()
+    return session.person
 
 
 def _proof(chat: Chat, session: Session, command: Login) -> Proof | None:

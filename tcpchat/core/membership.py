@@ -13,6 +13,7 @@ from tcpchat.core.commands import Join, Leave, ListMembers, ListUsers, Logout, Q
 from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Crowd, MemberJoined, MemberLeft, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
+from tcpchat.core.markers import follow, settle, unfollow, unread
 from tcpchat.core.names import HERE
 from tcpchat.core.permissions import check_enter, check_read, check_write, needs_key, readable
 from tcpchat.core.requests import CreateRoom, ReadPage, Supply, Unlock
@@ -35,6 +36,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     chat.audience.leave(EVERYBODY, session)
     session.person = session.last_teller = session.credential = session.next_credential = None
     session.ignores = {}
+    session.reads, session.news = False, None
     chat.expiring.pop(session, None)
     announcements.forget(chat, session)
     chat.audience.refilter(session)
@@ -44,7 +46,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     chat.users.remove(person)
     standing.forget(person)
     announcements.announce(chat, "logout", user=person.name)
-    for direct in chat.rooms.forget_directs(person, chat.limits.ended_directs):
+    for direct in chat.rooms.forget_directs(person, chat.users, chat.limits.ended_directs):
         chat.tails.forget(direct)
         chat.audience.close(direct)
 
@@ -71,20 +73,24 @@ def enter(chat: Chat, session: Session, room: Room) -> None:
     room.people[person] = room.people.get(person, 0) + 1
     session.rooms[room.id] = room
     chat.audience.enter(room.id, session)
+    follow(chat, session, room)
 
 
 def exit_room(chat: Chat, session: Session, room: Room) -> None:
     """Take the session out of the room, having read what was said so far; it goes on in the one it joined before."""
+    settle(chat, session, room)
     chat.audience.leave(room.id, session)
     _remove(chat, session, room, MemberLeft(room.label, room.user_of(room.members[session])))
 
 
 def put_out(chat: Chat, session: Session, room: Room, event: PutOut) -> None:
     """Take the session out of the room against its will: nothing that it hasn't got yet is for it any more."""
+    settle(chat, session, room)
     chat.audience.expel(room.id, session)
     user = room.user_of(room.members[session])
-    current = session.current
+    current, person = session.current, room.members[session]
     _remove(chat, session, room, MemberLeft(room.label, user, event.by, event.reason))
+    unfollow(chat, person, room)
     chat.audience.send(session, event)
     if current is room:
         chat.audience.send(session, Refocused(session.current.label if session.current else UNSET))
@@ -174,10 +180,13 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         _check_space(chat, session, room)
     if isinstance(supply, ChatError) and supply.code is Code.ROOM_EXISTS:
         supply = None
-    span, newest = _join_span(chat, command, readable(room))
+    position = chat.positions.of(person.id).get(room.id)
+    missed = unread(chat, person.id, room, position)[0] if session.reads and position is not None else 0
+    span, newest = _join_span(chat, command, readable(room), missed)
     entries = read_page(chat, room.id, span, supply, newest=newest)
     if isinstance(entries, ReadPage):
         return entries
+    read = UNSET if position is None else position.seq
     enter(chat, session, room)
     if not entries:
         more = False
@@ -187,13 +196,14 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
         more = entries[-1].seq < room.head
     shown = messages(chat, entries, room, session)
     members = room.first_users(chat.limits.people_told)
-    return JoinedRoom(room.label, room.topic, room.head, room.epoch, members, shown, more, len(room.people))
+    return JoinedRoom(room.label, room.topic, room.head, room.epoch, members, shown, more, len(room.people), read)
 
 
 def leave(chat: Chat, session: Session, command: Leave, supply: Supply | None) -> LeftRoom:
     """Leave a room; answers with those who stayed."""
     room = chat.joined_room(session, command.room)
     exit_room(chat, session, room)
+    unfollow(chat, chat.person(session), room)
     members = room.first_users(chat.limits.people_told)
     return LeftRoom(room.label, members, session.current.label if session.current else UNSET)
 
@@ -218,11 +228,11 @@ def users(chat: Chat, session: Session, command: ListUsers, supply: Supply | Non
     return UserList([person.user for person in chat.users])
 
 
-def _join_span(chat: Chat, command: Join, readable: range) -> tuple[range, bool]:
+def _join_span(chat: Chat, command: Join, readable: range, missed: int) -> tuple[range, bool]:
     if command.after is not None:
         first = max(readable.start, command.after + 1)
         return range(first, min(readable.stop, first + chat.limits.page_entries)), False
-    last = chat.limits.join_entries if command.last is None else command.last
+    last = max(missed, chat.limits.join_entries) if command.last is None else command.last
     count = min(last, chat.limits.page_entries)
     return range(max(readable.start, readable.stop - count), readable.stop), True
 

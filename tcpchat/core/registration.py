@@ -16,9 +16,10 @@ from tcpchat.core.entries import PersonId
 from tcpchat.core.events import User
 from tcpchat.core.health import check_keeping
 from tcpchat.core.login import admit, check_anonymous, check_kept, land
+from tcpchat.core.markers import follow
 from tcpchat.core.membership import sign_out
 from tcpchat.core.names import check_person_name, fold
-from tcpchat.core.people import call
+from tcpchat.core.people import call, rooms_of
 from tcpchat.core.permissions import server_ban
 from tcpchat.core.proofs import PasswordProof
 from tcpchat.core.ranks import check_other_owner
@@ -57,7 +58,9 @@ def register(chat: Chat, session: Session, command: Register, supply: Supply | N
     if isinstance(supply, ChatError):
         raise supply
     if isinstance(supply, Account):
-        return Named(_become(chat, session, supply))
+        user = _become(chat, session, supply)
+        session.reads = session.reads or command.reads or isinstance(command, Enrol)
+        return Named(user)
     name = _check_registration(chat, session, command.name, command.code)
     if supply is None and chat.policy.registration == "invitation":
         return Invite(chat.policy.invites(command.code))
@@ -146,6 +149,10 @@ def _become(chat: Chat, session: Session, account: Account) -> User:
     if person is not None and person.id == account.id:
         person.registered = True
         standing.keep(chat, person)
+        for room in rooms_of(person):
+            follow(chat, session, room)
+        for direct in person.directs.values():
+            direct.stored = not direct.lasting  # from the next word on it is kept for both
         session.credential, session.proof = credential, CredentialKind.PASSWORD
         call(chat, person, account.name)  # it may be spelled another way
         return person.user

@@ -8,6 +8,7 @@ from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialK
 from tcpchat.core.audit import AuditRecord
 from tcpchat.core.bans import Ban, BanId
 from tcpchat.core.entries import Draft, Entry, PersonId, RoomId, RoomRecord, Sending, Sent, Seq
+from tcpchat.core.positions import Markers
 from tcpchat.core.proofs import Proof
 from tcpchat.core.roles import Membership
 from tcpchat.errors import ChatError
@@ -18,14 +19,16 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class Append(Request, frozen=True):
-    """Commit an entry; supplies its `Entry`. ``opens`` is the room it needs if that isn't stored yet.
+    """Commit an entry; supplies its `Entry`.
 
+    ``opens`` is the room it needs if that isn't stored yet, in which ``readers`` are accounts for whom it waits.
     With a ``sending`` nothing is appended if something was sent under its key before, which supplies a `Sent`.
     """
 
     draft: Draft
     opens: RoomRecord | None = None
     sending: Sending | None = None
+    readers: tuple[PersonId, ...] = ()
 
 
 class Recall(Request, frozen=True):
@@ -68,6 +71,35 @@ class ReadPage(Request, frozen=True):
     first: Seq
     last: Seq
     newest: bool
+
+
+class ReadDirect(Request, frozen=True):
+    """Read of a conversation how long it is, and how far ``account`` has read it; supplies a `StoredDirect`."""
+
+    room: RoomId
+    account: PersonId
+
+
+class StoredDirect(msgspec.Struct, frozen=True, gc=False):
+    """A conversation as it is stored, None if it isn't; ``seq`` None: no marker of that account is."""
+
+    room: RoomId
+    record: RoomRecord | None
+    seq: Seq | None = None
+
+
+class ReadNews(Request, frozen=True):
+    """Find the conversations in which something waits for ``account``, at most ``limit``; supplies a `StoredNews`."""
+
+    account: PersonId
+    limit: int
+
+
+class StoredNews(msgspec.Struct, frozen=True, gc=False):
+    """Conversations in which something waits, the latest first; ``more`` says that there are others."""
+
+    directs: tuple[StoredDirect, ...]
+    more: bool = False
 
 
 class Prove(Request, frozen=True):
@@ -269,7 +301,7 @@ class Redaction(msgspec.Struct, frozen=True, gc=False):
     text: str = ""
 
 
-Effect = Ban | Lifted | Membership | NameRule | StoredState | StoredSettings | Redaction
+Effect = Ban | Lifted | Membership | NameRule | StoredState | StoredSettings | Redaction | Markers
 """What an act changes in the database."""
 
 
@@ -318,13 +350,13 @@ Result = Committed | Sent | ChatError
 Known = Proven | Invited | Unlocked | Protected | IssuedToken | KeyRead | CredentialList
 """What a `Secretive` request comes to."""
 
-Supply = Committed | Sent | Page | AuditPage | Known | ChatError
+Supply = Committed | Sent | Page | AuditPage | StoredDirect | StoredNews | Known | ChatError
 """What a performed request gives back to the hub."""
 
 Change = Append | Recall | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse | Enact | ForgetSendings
 """The requests that go through the one FIFO of commits."""
 
-Reading = ReadPage | ReadAudit
+Reading = ReadPage | ReadAudit | ReadDirect | ReadNews
 """The requests that only read what is kept."""
 
 Secretive = Prove | Invite | Unlock | Protect | IssueToken | ReadKey | ListCredentials

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tcpchat.core.confusables import skeleton
-from tcpchat.core.entries import RoomId
+from tcpchat.core.entries import PersonId, RoomId
 from tcpchat.core.names import Key, fold
 from tcpchat.core.state import Direct, Person, Room
+from tcpchat.core.users import Users
 
 
 class Rooms:
@@ -67,21 +68,35 @@ class Rooms:
         one.directs[other.id] = other.directs[one.id] = direct
         self._logs[direct.id] = direct
 
-    def forget_directs(self, person: Person, kept: int) -> list[RoomId]:
+    def forget_directs(self, person: Person, users: Users, kept: int) -> list[RoomId]:
         """Close the conversations of a person who has gone, and return them.
 
-        One whose other side is still here stays to be read there, until ``kept`` others have ended after it: whoever
-        stays for months hears from more and more people.
+        One whose other side is still here stays to be read there, see `end`.
         """
         closed: list[RoomId] = []
         for direct in person.directs.values():
-            other = direct.other(person)
-            if not other.sessions:
+            # Who has come back meanwhile is another object.
+            other = users.by_id(direct.other(person).id)
+            if other is None:
                 closed.append(direct.id)
-                continue
-            other.ended.append(person.id)
-            while len(other.ended) > kept:
-                closed.append(other.directs.pop(other.ended.pop(0)).id)
-        for room in closed:
-            self._logs.pop(room, None)
+                self._logs.pop(direct.id, None)
+            else:
+                other.directs.setdefault(person.id, direct)
+                closed += self.end(other, person.id, kept)
+        return closed
+
+    def end(self, person: Person, other: PersonId, kept: int) -> list[RoomId]:
+        """Let ``person`` read the conversation with somebody who isn't here until ``kept`` others have ended after it.
+
+        Returns those that are closed: whoever stays for months speaks with more and more people.
+        """
+        if other in person.ended:
+            person.ended.remove(other)
+        person.ended.append(other)
+        closed: list[RoomId] = []
+        while len(person.ended) > kept:
+            direct = person.directs.pop(person.ended.pop(0), None)
+            if direct is not None:
+                closed.append(direct.id)
+                self._logs.pop(direct.id, None)
         return closed

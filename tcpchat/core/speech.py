@@ -4,31 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import UNSET
+from msgspec.structs import replace
+
 from tcpchat.core.answers import Accepted, TopicText
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Reply, Say, SayInLobby, Tell, Topic
-from tcpchat.core.entries import (
-    LOBBY_ID,
-    NOBODY,
-    Draft,
-    Entry,
-    Kind,
-    PersonId,
-    RoomId,
-    RoomRecord,
-    Sending,
-    Sent,
-    Seq,
-)
+from tcpchat.core.directs import converse, partner, read_on, retire
+from tcpchat.core.entries import LOBBY_ID, NOBODY, Draft, Entry, Kind, PersonId, RoomId, Sending, Sent, Seq
+from tcpchat.core.events import Message
 from tcpchat.core.history import event_of, message
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
+from tcpchat.core.mentions import names_any, note
 from tcpchat.core.names import HERE, LOBBY
 from tcpchat.core.permissions import check_enter, check_read, check_speak
 from tcpchat.core.repeats import check_repeated, forget_repetition
 from tcpchat.core.requests import Append, Supply
 from tcpchat.core.sendings import accepted_before, label_of, sending
-from tcpchat.core.state import Direct, Person, Room, Session, direct_id, direct_label
+from tcpchat.core.state import Direct, Person, Room, Session, direct_id
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 
@@ -77,7 +71,7 @@ def say_in_lobby(chat: Chat, session: Session, command: SayInLobby, supply: Supp
 
 
 def tell(chat: Chat, session: Session, command: Tell, supply: Supply | None) -> Accepted | Append:
-    """Append to the conversation with one person; it begins with the first word."""
+    """Append to the conversation with one person; for an account that isn't here it waits."""
     if supply is not None:
         return _accepted(chat, session, supply)
     person = chat.person(session)
@@ -90,9 +84,10 @@ def reply(chat: Chat, session: Session, command: Reply, supply: Supply | None) -
     if supply is not None:
         return _accepted(chat, session, supply)
     once = None if command.client_id is None else sending(chat.person(session).id, command)
-    other = chat.users.by_id(session.last_teller)
+    teller = session.last_teller
+    other = chat.users.by_id(teller) or (chat.accounts.by_id(teller) if teller is not None else None)
     if other is None:
-        gone = "who wrote to you last is not here any more" if session.last_teller else "nobody has written to you yet"
+        gone = "who wrote to you last is not here any more" if teller else "nobody has written to you yet"
         raise ChatError(Code.NO_SUCH_USER, f"There is nobody to answer: {gone}.", user="")
     return _tell(chat, session, other.name, command.text, once)
 
@@ -125,6 +120,8 @@ def topic(chat: Chat, session: Session, command: Topic, supply: Supply | None) -
 
 def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
     """Take what was committed in each room into the state, in log order, and tell everybody who reads it."""
+    followers = chat.positions.followers
+    naming = names_any(chat, [entry.draft.text for appended in said.values() for entry in appended])
     for room, appended in said.items():
         log = chat.rooms.log(room)
         if log is None:  # deleted, or both people of a conversation have gone
@@ -137,12 +134,20 @@ def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
         else:
             events = [event_of(entry, log.label) for entry in appended]
             authors = [entry.draft.author for entry in appended]
+            mentioned: dict[Session, None] = {}
+            chat.spoken[room] = log
             for place, entry in enumerate(appended):
-                if entry.draft.kind is _TOPIC:
+                if entry.draft.author in followers:
+                    chat.positions.said(entry.draft.author, room, entry.seq)
+                event = events[place]
+                if type(event) is Message:
+                    if naming:
+                        events[place] = note(chat, log, entry, event, mentioned)
+                elif entry.draft.kind is _TOPIC:
                     log.topic = entry.draft.text
                 elif entry.draft.kind is _DEED:
                     authors[place] = NOBODY  # moderators can't be ignored
-            chat.audience.publish(room, events, authors)
+            chat.audience.publish(room, events, authors, mentioned=mentioned)
 
 
 def check_text(text: str, limits: Limits) -> str:
@@ -171,18 +176,13 @@ def _draft(chat: Chat, session: Session, room: RoomId, person: Person, text: str
 def _tell(chat: Chat, session: Session, to: str, text: str, once: Sending | None) -> Append:
     """Return what is appended to the conversation with ``to``; raises ``no-such-user`` or ``not-allowed``."""
     person = chat.person(session)
-    other = chat.users.get(to)
-    if other is None:
-        shown = to[:64]
-        raise ChatError(Code.NO_SUCH_USER, f"There is nobody called {shown} here.", user=shown)
-    if other is person:
-        raise ChatError(Code.NOT_ALLOWED, "You can't send a direct message to yourself.")
-    room = direct_id(person.id, other.id)
-    draft = _draft(chat, session, room, person, check_text(text, chat.limits), _MESSAGE)
-    direct = person.directs.get(other.id)
-    if direct is None or direct.other(person) is not other:  # who comes back is another object, and the same person
-        direct = _open_direct(chat, room, person, other)
-    return Append(draft, None if direct.stored else direct.record, once)
+    other = partner(chat, person, to)
+    text = check_text(text, chat.limits)
+    draft = _draft(chat, session, direct_id(person.id, other.id), person, text, _MESSAGE)
+    direct = converse(chat, person, other)
+    if direct.stored:
+        return Append(draft, None, once)
+    return Append(draft, direct.record, once, (person.id, other.id) if direct.lasting else ())
 
 
 def _note_spoken(chat: Chat, room: Room, person: Person) -> None:
@@ -207,38 +207,40 @@ def _accepted(chat: Chat, session: Session, supply: Supply) -> Accepted:
     if isinstance(supply, Sent):
         return accepted_before(chat, session, supply)
     assert isinstance(supply, Entry)
-    return Accepted(label_of(chat, supply.draft.room), supply.seq, supply.draft.at)
-
-
-def _open_direct(chat: Chat, room: RoomId, person: Person, other: Person) -> Direct:
-    low, high = sorted((person.id, other.id))
-    record = RoomRecord(
-        id=room,
-        key=f"{low}+{high}",
-        name=direct_label(room),
-        direct=True,
-        head=Seq(0),
-        epoch=chat.new_epoch(),
-        topic="",
-        creator=PersonId(person.id),
-        created=chat.now(),
-    )
-    direct = Direct(record, (person, other))
-    if isinstance(before := chat.rooms.log(room), Direct):
-        direct.head, direct.stored = before.head, before.stored
-    chat.rooms.add_direct(direct)
-    return direct
+    room = supply.draft.room
+    log = chat.rooms.log(room)
+    waits = isinstance(log, Direct) and _waits(chat, log, supply.draft.author)
+    return Accepted(label_of(chat, room), supply.seq, supply.draft.at, waits or UNSET)
 
 
 def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
-    for person in direct.pair:
-        other = direct.other(person).name
+    for one in direct.pair:
         # Who has logged in again meanwhile is another object, and the same person.
-        person = chat.users.by_id(person.id) or person
-        for session in person.sessions:
-            for entry in entries:
-                if entry.draft.author in session.ignores:
-                    continue
-                if entry.draft.author != person.id:
-                    session.last_teller = entry.draft.author
-                chat.audience.hand(direct.id, session, message(entry, direct.label, other))
+        person = chat.users.by_id(one.id) or one
+        other, waits = direct.other(person).name, _waits(chat, direct, person.id)
+        for entry in entries:
+            author = entry.draft.author
+            mine = author == person.id
+            readers = [session for session in person.sessions if author not in session.ignores]
+            for session in readers:
+                if not mine:
+                    session.last_teller = author
+                event = message(entry, direct.label, other)
+                chat.audience.hand(direct.id, session, replace(event, waits=True) if mine and waits else event)
+            # What is from somebody whom all of them ignore doesn't wait for them either.
+            ignored = not readers and bool(person.sessions)
+            reader = next((session for session in readers if _shows(chat, session, direct, entry.seq)), None)
+            if mine or ignored or reader is not None:
+                read_on(chat, direct, person, entry.seq, besides=None if mine else reader)
+        retire(chat, direct, person)
+
+
+def _shows(chat: Chat, session: Session, direct: Direct, seq: Seq) -> bool:
+    """Return whether somebody reads an entry of a conversation at this moment."""
+    return session.reads and chat.audience.reached(session, direct.id, seq) >= seq
+
+
+def _waits(chat: Chat, direct: Direct, author: PersonId) -> bool:
+    """Return whether what ``author`` says to the other one will be read later."""
+    first, second = direct.pair
+    return direct.lasting and chat.users.by_id(second.id if author == first.id else first.id) is None

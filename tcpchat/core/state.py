@@ -13,7 +13,9 @@ from tcpchat.core.answers import RoomSummary
 from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import User
+from tcpchat.core.positions import Position
 from tcpchat.core.repeats import Repeats
+from tcpchat.core.requests import StoredNews
 from tcpchat.core.roles import Membership, RoomRole
 from tcpchat.core.settings import OPEN, RoomSettings, decode
 from tcpchat.errors import ChatError
@@ -84,6 +86,9 @@ class Session:
     deleting: bool = False
     making: Making = field(default_factory=Making)
     operator: str = ""
+    # Whether somebody reads at once whatever this session is told; and what waits for who is just logging in.
+    reads: bool = False
+    news: StoredNews | None = None
     # What was refused last by a rule that somebody made, and what this session is told of the server.
     refusal: ChatError | None = None
     watching: set[str] = field(default_factory=set)
@@ -184,13 +189,24 @@ class Room:
 class Direct:
     """A conversation of two people: a log like any other, read by these two only.
 
-    ``record`` is what creates it, sent along with what is said until a commit has been seen (``stored``).
+    ``record`` is what creates it, sent along with what is said until a commit has been seen (``stored``). ``read`` is
+    how far they have read, as far as that is known.
     """
 
     record: RoomRecord
     pair: tuple[Person, Person]
     head: Seq = _EMPTY
     stored: bool = False
+    read: dict[PersonId, Position] = field(default_factory=dict)
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it stays when one of them goes: it is one of two accounts."""
+        return self.pair[0].registered and self.pair[1].registered
+
+    def has(self, person: PersonId) -> bool:
+        """Return whether it is a conversation of ``person``."""
+        return person in (self.pair[0].id, self.pair[1].id)
 
     @property
     def id(self) -> RoomId:
@@ -205,7 +221,7 @@ class Direct:
     def other(self, person: Person) -> Person:
         """Return the one of the two who isn't ``person``."""
         first, second = self.pair
-        return second if person is first else first
+        return second if person.id == first.id else first
 
 
 def direct_id(one: PersonId, other: PersonId) -> RoomId:

@@ -14,6 +14,7 @@ from tcpchat.core.events import Deed
 from tcpchat.core.history import deed_of
 from tcpchat.core.moderation import encode_deed, new_draft, tell_room
 from tcpchat.core.permissions import check, check_rank, check_read, check_write, may, may_read
+from tcpchat.core.positions import Markers
 from tcpchat.core.requests import Append, Effect, Enact, Page, ReadPage, Redaction, StoredSettings, Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.settings import RoomSettings, differences, hash_key
@@ -82,6 +83,8 @@ def enacted(chat: Chat, effects: tuple[Effect, ...]) -> None:
                 chat.removed[room_id, seq] = text
                 while len(chat.removed) > _REMOVED_KEPT:
                     del chat.removed[next(iter(chat.removed))]
+            case Markers():
+                chat.positions.saved(effect)
 
 
 def _wanted(room: Room, command: acts.SetRoom) -> RoomSettings | None:

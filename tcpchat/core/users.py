@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView, Sequence
 
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import PersonId
@@ -32,6 +32,15 @@ class Users:
         """Return the names that begin with ``prefix``, in whatever spelling, in the order of the alphabet."""
         start = fold(prefix)
         return [self._people[key].name for key in sorted(key for key in self._people if key.startswith(start))]
+
+    @property
+    def keys(self) -> KeysView[str]:
+        """The folded names of all."""
+        return self._people.keys()
+
+    def among(self, words: Sequence[str]) -> list[Person]:
+        """Return the people whose folded names are among ``words``."""
+        return [self._people[key] for word in dict.fromkeys(words) if (key := Key(word)) in self._people]
 
     def alike(self, name: str) -> Person | None:
         """Return the person whose name can't be told from ``name`` by the eye."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -11,7 +11,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from tcpchat.core.entries import PersonId
-from tcpchat.core.events import Event
+from tcpchat.core.events import Event, Message
 from tcpchat.core.state import Session
 from tcpchat.errors import Code
 from tcpchat.wire.codec import Encoder
@@ -21,6 +21,9 @@ _log = Logger()
 # A reader that has some of the events already may get so many others encoded for itself, so that who came and went is
 # summed up as for all. More of them are joined from pieces, which all such readers share.
 _SUMMED_EVENTS = 20
+
+
+_NOBODY: frozenset[Session] = frozenset()
 
 
 class Reader(Protocol):
@@ -78,33 +81,53 @@ class Chunk:
         """All of them."""
         return self._encoder.encode(self._events)
 
-    def part(self, start: int, session: Session) -> bytes:
-        """Return what ``session`` gets, from the event at ``start``, without what is from people it ignores."""
+    def part(self, start: int, session: Session, *, mentioned: bool = False) -> bytes:
+        """Return what ``session`` gets, from the event at ``start``, without what is from people it ignores.
+
+        ``mentioned``: some of the events mention its person, as a wire may show it.
+        """
         authors = self._authors
+        if mentioned and self._encoder.personal and session.person is not None:
+            return self._addressed(start, session.ignores, session.person.name)
         if session.ignores.keys().isdisjoint(authors):
             if not start:
                 return self.whole
             if len(authors) - start <= _SUMMED_EVENTS:
                 return self._encoder.encode(self._events[start:])
+        pieces = zip(self._split()[start:], authors[start:], strict=True)
+        return b"".join([piece for piece, author in pieces if author not in session.ignores])
+
+    def _addressed(self, start: int, ignores: Container[PersonId], name: str) -> bytes:
+        """Return the same for the one called ``name``, whose mentions alone are encoded anew."""
+        pieces = zip(self._events[start:], self._split()[start:], self._authors[start:], strict=True)
+        return b"".join(
+            [
+                self._encoder.encode_to(name, event) if _mentions(event, name) else piece
+                for event, piece, author in pieces
+                if author not in ignores
+            ]
+        )
+
+    def _split(self) -> list[bytes]:
         if not self._pieces:
             self._pieces = [self._encoder.encode((event,)) for event in self._events]
-        pieces = zip(self._pieces[start:], authors[start:], strict=True)
-        return b"".join([piece for piece, author in pieces if author not in session.ignores])
+        return self._pieces
 
 
 class Desk:
     """One room's pending events, and its readers by the encoder they share.
 
-    ``authors`` says whom each event is from. ``ahead`` are the readers that have some of the events already, or
-    came after them: how many. ``owed`` is what a fan-out that takes several turns has not handed over yet. ``behind``
-    are those who would read here if they hadn't fallen behind.
+    ``authors`` says whom each event is from, ``mentioned`` who is mentioned in any of them. ``ahead`` are the readers
+    that have some of the events already, or came after them: how many. ``owed`` is what a fan-out that takes several
+    turns has not handed over yet. ``behind`` are those who would read here if they hadn't fallen behind.
     """
 
-    __slots__ = ("ahead", "authors", "behind", "events", "owed", "readers")
+    __slots__ = ("ahead", "authors", "behind", "events", "mentioned", "owed", "readers")
 
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.authors: list[PersonId] = []
+        self.mentioned: frozenset[Session] = _NOBODY
         self.readers: dict[Encoder, dict[Session, Reader]] = {}
         self.ahead: dict[Session, int] = {}
         self.owed: dict[Session, tuple[Reader, bytes]] = {}
@@ -178,7 +201,8 @@ class Desk:
             if session in readers:
                 self.ahead[session] = len(self.events)
                 # Only what is new: in a storm much is pending, and many ask again and again.
-                if data := Chunk(encoder, self.events[start:], self.authors[start:]).part(0, session):
+                chunk = Chunk(encoder, self.events[start:], self.authors[start:])
+                if data := chunk.part(0, session, mentioned=session in self.mentioned):
                     deliver(readers[session], data)
                 return
 
@@ -188,12 +212,18 @@ class Desk:
         ``ignoring`` are those who don't want to read everybody.
         """
         events, authors, ahead = self.events, self.authors, self.ahead
+        mentioned, self.mentioned = self.mentioned, _NOBODY
         self.events, self.authors, self.ahead = [], [], {}
         for encoder, readers in self.readers.items():
             chunk = Chunk(encoder, events, authors)
             special = ahead.keys() | (readers.keys() & ignoring)
+            if mentioned:
+                special |= mentioned
             for session, reader in readers.items():
-                data = chunk.part(ahead.get(session, 0), session) if session in special else chunk.whole
+                if session in special:
+                    data = chunk.part(ahead.get(session, 0), session, mentioned=session in mentioned)
+                else:
+                    data = chunk.whole
                 if not data:
                     continue
                 if budget > 0:
@@ -217,6 +247,20 @@ def deliver(reader: Reader, data: bytes) -> None:
         reader.deliver(data)
     except Exception:
         _log.failure("a reader could not be written to")
+
+
+def encoded(encoder: Encoder, events: Sequence[Event], session: Session) -> bytes:
+    """Return ``events`` for one session alone, with its mentions marked where a wire does so."""
+    name = session.person.name if session.person is not None and encoder.personal else ""
+    if not any(_mentions(event, name) for event in events):
+        return encoder.encode(events)
+    return b"".join(
+        [encoder.encode_to(name, event) if _mentions(event, name) else encoder.encode((event,)) for event in events]
+    )
+
+
+def _mentions(event: Event, name: str) -> bool:
+    return isinstance(event, Message) and name in (event.mentions or ())
 
 
 def number_of(event: Event) -> int | None:

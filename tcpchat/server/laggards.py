@@ -26,7 +26,7 @@ from tcpchat.core.permissions import span
 from tcpchat.core.requests import Page, Reading, ReadPage, Supply
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.desk import Cursor, Reader
+from tcpchat.server.desk import Cursor, Reader, encoded
 from tcpchat.server.publisher import Lag, Publisher
 
 # Events for readers that fell behind, in one turn of the reactor: about 5 ms.
@@ -224,7 +224,7 @@ class Laggards:
         return events
 
     def _deliver(self, laggard: _Laggard, events: list[Event], *, current: bool) -> None:
-        if data := laggard.reader.encoder(current=current).encode(events):
+        if data := encoded(laggard.reader.encoder(current=current), events, laggard.session):
             laggard.reader.deliver(data)
 
     def _fetch(self) -> None:

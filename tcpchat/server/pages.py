@@ -14,10 +14,11 @@ from twisted.internet.interfaces import IReactorFromThreads
 from twisted.logger import Logger
 
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import AuditPage, Page, ReadAudit, Reading, Supply
+from tcpchat.core.requests import ReadAudit, ReadDirect, Reading, ReadNews, Supply
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.connections import ThreadConnections
 from tcpchat.store.order import read_audit
+from tcpchat.store.positions import read_direct, read_news
 from tcpchat.store.reading import read_page
 
 # Enough to keep one core busy while another read waits for the disk.
@@ -42,7 +43,7 @@ class PageReaders:
             self._threads.submit(self._begin, everyone)
 
     def fetch(self, request: Reading, done: Callable[[Supply], None]) -> None:
-        """Read a page; ``done`` is given a `Page`, an `AuditPage` or a `ChatError` on the reactor's thread."""
+        """Read a page; ``done`` is given what it supplies or a `ChatError` on the reactor's thread."""
         self._threads.submit(self._work, request, done)
 
     def stop(self) -> None:
@@ -60,11 +61,16 @@ class PageReaders:
     def _work(self, request: Reading, done: Callable[[Supply], None]) -> None:
         self._reactor.callFromThread(done, self._read(request))
 
-    def _read(self, request: Reading) -> Page | AuditPage | ChatError:
+    def _read(self, request: Reading) -> Supply:
         reported = self._connections.failing  # many ask for pages: the log is told once
         try:
-            if isinstance(request, ReadAudit):
-                return self._connections.read(partial(read_audit, request=request))
+            match request:
+                case ReadAudit():
+                    return self._connections.read(partial(read_audit, request=request))
+                case ReadDirect():
+                    return self._connections.read(partial(read_direct, request=request))
+                case ReadNews():
+                    return self._connections.read(partial(read_news, request=request))
             return self._connections.read(partial(read_page, request=request, page_bytes=self._limits.page_bytes))
         except DBAPIError as error:
             if not reported:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from tcpchat.core.audience import EVERYBODY
-from tcpchat.core.entries import PersonId, RoomId
+from tcpchat.core.entries import PersonId, RoomId, Seq
 from tcpchat.core.events import Event, Message, Notice, RoomCreated, RoomDeleted
 from tcpchat.core.state import Session
 from tcpchat.errors import Code
@@ -149,7 +149,13 @@ class Publisher:
             self._ignoring.discard(session)
 
     def publish(
-        self, room: RoomId, events: Sequence[Event], authors: Sequence[PersonId], *, patient: bool = False
+        self,
+        room: RoomId,
+        events: Sequence[Event],
+        authors: Sequence[PersonId],
+        *,
+        patient: bool = False,
+        mentioned: Collection[Session] = (),
     ) -> None:
         """Let the readers of a room read ``events``, each from one of ``authors``."""
         desk = self._desks.get(room)
@@ -161,6 +167,8 @@ class Publisher:
                 self._spread(desk, events)
         desk.events += events
         desk.authors += authors
+        if mentioned:
+            desk.mentioned |= frozenset(mentioned)
         if not patient:
             self._waiting[room] = desk
             self._patient.pop(room, None)
@@ -232,6 +240,12 @@ class Publisher:
                 if (desk := self._desks.get(room)) is not None:
                     desk.behind.pop(session, None)
                     self._tidy(room, desk)
+
+    def reached(self, session: Session, room: RoomId, head: Seq) -> Seq:
+        """Return up to where a session has read a log: to its ``head``, unless it has fallen behind."""
+        lag = self._lags.get(session)
+        cursor = None if lag is None else lag.rooms.get(room) or lag.directs.get(room)
+        return head if cursor is None else min(head, Seq(cursor.seq))
 
     def hurry(self) -> None:
         """Let what is patient be flushed with the rest."""

@@ -59,6 +59,7 @@ from tcpchat.store.accounts import load_accounts
 from tcpchat.store.database import create_sqlite_file, open_engine, parse_url, prepare, reason, sqlite_url
 from tcpchat.store.log import LogWriter
 from tcpchat.store.order import load_order
+from tcpchat.store.positions import load_positions
 from tcpchat.store.reading import load_rooms
 
 __all__ = ["ChatService", "Options", "makeService", "make_service"]
@@ -159,6 +160,7 @@ class ChatService(Service):
         await self._until_empty(deadline - _COMMIT_SECONDS)
         for connection in self.factory.connections:
             connection.abort()
+        self.factory.services.hub.save()
         self._pages.stop()
         self._proofs.stop()
         # A store that hangs must not keep the process: what it has in hand is committed whole or not at all.
@@ -204,6 +206,7 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
         prepare(engine)
         accounts = load_accounts(engine)
         order = load_order(engine)
+        positions = load_positions(engine)
         records, unfinished = load_rooms(engine, epoch=_new_id() >> 10, now=_now())
     except OSError as error:
         raise StartError(f"can't open the database {url.database}: {error.strerror or error}") from None
@@ -237,7 +240,7 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
     for account in accounts:
         chat.accounts.put(account)
     hub = Hub(chat, records)
-    hub.restore(order.memberships, order.bans, order.rules, order.state)
+    hub.restore(order.memberships, order.bans, order.rules, order.state, positions)
     writer = log or LogWriter(open_engine(url, writer=True))
 
     def commit(results: Sequence[Result]) -> None:

@@ -21,6 +21,7 @@ from tcpchat.core.entries import PersonId
 from tcpchat.core.requests import ChangeCredentials, NoteUse, SaveAccount
 from tcpchat.core.roles import ServerRole
 from tcpchat.errors import ChatError, Code
+from tcpchat.store.positions import forget_account
 from tcpchat.store.schema import accounts, credentials
 
 
@@ -87,6 +88,8 @@ def save(connection: Connection, change: SaveAccount) -> None:
         connection.execute(update(accounts).where(accounts.c.id == account.id).values(row))
     else:
         connection.execute(insert(accounts), row)
+    if account.state is State.DELETED:
+        forget_account(connection, account.id)
     if change.credentials is not None:
         connection.execute(delete(credentials).where(credentials.c.account == account.id))
         _add(connection, change.credentials)

@@ -31,6 +31,7 @@ from tcpchat.store.changes import Removed, RowChange, apply, refused, result
 from tcpchat.store.database import HeldElsewhere, hold, release
 from tcpchat.store.driver import DriverStatement, driver_cursor
 from tcpchat.store.order import forget_room
+from tcpchat.store.positions import begin
 from tcpchat.store.schema import batches, entries, rooms
 from tcpchat.store.sendings import Sendings, Sifted, forget, sendings_of
 
@@ -253,6 +254,9 @@ class LogWriter:
                 counts, wanted, topics, concerning, _ = _needs(changes)
             if wanted:
                 self._create(connection, wanted)
+                for change in changes:
+                    if isinstance(change, Append) and change.readers:
+                        begin(connection, change.draft.room, change.readers)
             # Before the numbers are taken: nothing of them is shared with the log, and they may be refused.
             removed = apply(connection, concerning) if concerning else ()
             with driver_cursor(connection) as cursor:

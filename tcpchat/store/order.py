@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from tcpchat.core.audit import AuditRecord
 from tcpchat.core.bans import Ban, BanId, Subject
 from tcpchat.core.entries import Kind, PersonId, RoomId
+from tcpchat.core.positions import Markers
 from tcpchat.core.requests import (
     AuditPage,
     Effect,
@@ -23,7 +24,8 @@ from tcpchat.core.requests import (
 )
 from tcpchat.core.roles import Membership, RoomRole
 from tcpchat.core.settings import decode, encode
-from tcpchat.store.schema import audit, bans, entries, memberships, name_rules, rooms, server_state
+from tcpchat.store.positions import keep
+from tcpchat.store.schema import audit, bans, entries, memberships, name_rules, positions, rooms, server_state
 
 
 class Order(NamedTuple):
@@ -100,6 +102,7 @@ def forget_room(connection: Connection, room: RoomId) -> None:
     """Remove what belongs to a room that is deleted; what moderators did stays on record. Raises DBAPIError."""
     connection.execute(delete(memberships).where(memberships.c.room == room))
     connection.execute(delete(bans).where(bans.c.room == room))
+    connection.execute(delete(positions).where(positions.c.room == room))
 
 
 def _effect(connection: Connection, effect: Effect) -> None:
@@ -134,6 +137,8 @@ def _effect(connection: Connection, effect: Effect) -> None:
             gone = (entries.c.room == room) & (entries.c.seq == seq)
             left = {"body": text} if text else {"body": "", "kind": int(Kind.REMOVED)}
             connection.execute(update(entries).where(gone).values(left))
+        case Markers():
+            keep(connection, effect)
 
 
 def _has_created(connection: Connection, person: PersonId, room: RoomId) -> bool:

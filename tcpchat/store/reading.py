@@ -11,6 +11,7 @@ from tcpchat.core.entries import LOBBY_ID, Draft, Entry, Kind, PersonId, RoomId,
 from tcpchat.core.names import LOBBY
 from tcpchat.core.requests import Page, ReadPage
 from tcpchat.store.log import room_row
+from tcpchat.store.positions import room_record
 from tcpchat.store.schema import entries, rooms
 
 
@@ -41,21 +42,7 @@ def load_rooms(engine: Engine, *, epoch: int, now: int) -> tuple[list[RoomRecord
         if connection.execute(select(rooms.c.id).where(rooms.c.id == LOBBY_ID)).scalar() is None:
             connection.execute(insert(rooms), room_row(lobby_record(LOBBY, epoch, now)))
         public = select(rooms).where(rooms.c.direct.is_(False), rooms.c.deleted.is_(None))
-        records = [
-            RoomRecord(
-                id=RoomId(row.id),
-                key=row.key,
-                name=row.name,
-                direct=row.direct,
-                head=Seq(row.head),
-                epoch=row.epoch,
-                topic=row.topic,
-                creator=PersonId(row.creator),
-                created=row.created,
-                settings=row.settings,
-            )
-            for row in connection.execute(public)
-        ]
+        records = [room_record(row) for row in connection.execute(public)]
         unfinished = connection.execute(select(rooms.c.id).where(rooms.c.deleted.is_not(None))).scalars().all()
     return records, [RoomId(room) for room in unfinished]
 

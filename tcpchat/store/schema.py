@@ -129,6 +129,18 @@ memberships = Table(
     Column("invited", Boolean, nullable=False),
 )
 
+# How far an account has read a room that it follows, or a conversation, and which later entries mention it: their
+# numbers as JSON.
+positions = Table(
+    "positions",
+    metadata,
+    Column("account", BigInteger, primary_key=True, autoincrement=False),
+    Column("room", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("mentions", long_text(), nullable=False),
+    Index("positions_room", "room"),
+)
+
 # Who may not come in; room 0 is the whole server.
 bans = Table(
     "bans",

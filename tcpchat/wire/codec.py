@@ -29,6 +29,13 @@ class Encoder(Protocol):
     def encode(self, events: Iterable[Event]) -> bytes:
         """Return the bytes of ``events``; nothing for those that this wire doesn't show."""
 
+    @property
+    def personal(self) -> bool:
+        """Whether who is mentioned gets other bytes than all the others."""
+
+    def encode_to(self, name: str, event: Event) -> bytes:
+        """Return the bytes of ``event`` for the one called ``name``, whom it mentions."""
+
 
 class Outlet(Protocol):
     """What a codec may want of its connection besides answering lines."""

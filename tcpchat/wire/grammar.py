@@ -232,6 +232,8 @@ def _build(row: Row, word: str, rest: str) -> Command:
         else:
             value, _, rest = rest.partition(" ")
             rest = rest.strip()
+        if parameter.place and not value.startswith("@"):
+            value, rest = "", f"{value} {rest}".strip()
         if not value:
             if parameter.optional:
                 continue

@@ -80,6 +80,15 @@ class JsonEncoder:
         """Return one line for each event; nothing for those without an ``op``."""
         return _encode_lines([_Line(event.op, event) for event in events if event.op])
 
+    @property
+    def personal(self) -> bool:
+        """No: an event names all whom it mentions."""
+        return False
+
+    def encode_to(self, name: str, event: Event) -> bytes:
+        """Return the same as for everybody."""
+        return self.encode((event,))
+
 
 _ENCODER = JsonEncoder()
 

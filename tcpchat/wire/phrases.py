@@ -1,7 +1,8 @@
 """The program's words on the text wire: who, what, when, in that order, without decoration.
 
 Nobody can speak with the program's voice: a line of speech begins with a name and a colon (``nina:``,
-``nina in tea:``, ``nina to you:``) or with ``* nina``, and no name holds a space, a colon or a star.
+``nina in tea:``, ``nina to you:``, ``nina mentions you:``) or with ``* nina``, and no name holds a space, a colon or
+a star.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from msgspec import UnsetType
+from msgspec import UNSET, UnsetType
 
 from tcpchat.core.answers import (
     Accepted,
@@ -27,6 +28,7 @@ from tcpchat.core.answers import (
     LeftRoom,
     MemberList,
     Named,
+    News,
     Profile,
     RoomList,
     RoomNamed,
@@ -84,6 +86,8 @@ _NAMES_SHOWN = 30
 # Of those who came and went together.
 _MOVES_SHOWN = 5
 _WORD_CHARACTERS = 32
+# Of the rooms in which something waits.
+_NEWS_SHOWN = 20
 # What most people never need: the help only says that it is there.
 _FOR_FEW = ("Moderation", "Administration")
 _LOGGING = "What is said here is logged, and shown to those who come later."
@@ -146,7 +150,9 @@ def phrase_error(error: ChatError) -> str:
     advice = {
         Code.ALREADY_LOGGED_IN: "Type /logout first.",
         Code.NO_SUCH_USER: "Type /users to see who is here." if "user" in error.facts else "",
-        Code.NO_SUCH_ROOM: f"Type /rooms to see those there are, or /join {room} to create it.",
+        Code.NO_SUCH_ROOM: f"Type /rooms to see those there are, or /join {room} to create it."
+        if "room" in error.facts
+        else "",
         Code.NOT_IN_ROOM: f"Type /join {room} to enter it." if "room" in error.facts else _ENTER,
         Code.ROOM_EXISTS: f"Type /join {room} to enter it.",
         Code.NOT_ALLOWED: "Type /register NAME CODE with yours." if error.facts.get("field") == "code" else "",
@@ -154,10 +160,10 @@ def phrase_error(error: ChatError) -> str:
     return f"{error.text} {advice}".rstrip()
 
 
-def phrase_events(events: Iterable[Event], view: View, *, current: bool) -> list[str]:
+def phrase_events(events: Iterable[Event], view: View, *, current: bool, me: str = "") -> list[str]:
     """Return a room's events as lines, those who come and go one after another summed up in one.
 
-    ``current``: it is the room that the reader is speaking in.
+    ``current``: it is the room that the reader is speaking in. ``me``: what mentions this name says so.
     """
     lines: list[str] = []
     moves: list[MemberJoined | MemberLeft] = []
@@ -168,7 +174,7 @@ def phrase_events(events: Iterable[Event], view: View, *, current: bool) -> list
         if moves:
             lines.append(_moves(moves))
             moves = []
-        if line := _phrase(event, view, current=current):
+        if line := _phrase(event, view, me, current=current):
             lines.append(line)
     if moves:
         lines.append(_moves(moves))
@@ -194,10 +200,10 @@ def _moves(events: list[MemberJoined | MemberLeft]) -> str:
     return f"{', '.join(clauses)}."
 
 
-def _phrase(event: Event, view: View, *, current: bool) -> str:
+def _phrase(event: Event, view: View, me: str, *, current: bool) -> str:
     match event:
         case Message():
-            return _speech(event, view, current=current)
+            return _speech(event, view, me, current=current)
         case MemberLeft(room, user, by, reason):
             return f"{by} put {user.name} out of {room}" + (f": {reason}" if reason else ".")
         case Crowd(room, joined, left, people):
@@ -243,11 +249,11 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
             return list(lines)
         case Arrived(user) if isinstance(asked, Enrol):
             return [_registered(user), *phrase_answer(None, answer, me, view)]
-        case Arrived(user, lobby):
+        case Arrived(user, lobby, news):
             hello = f"Hello, {user.name}. Type /help to see what you can do."
             if isinstance(lobby, ChatError):
-                return [hello, phrase_error(lobby)]
-            return [hello, _LOGGING, *_joined(lobby, user.name, view)]
+                return [hello, phrase_error(lobby), *_news(news)]
+            return [hello, _LOGGING, *_joined(lobby, user.name, view), *_news(news, lobby.room)]
         case JoinedRoom():
             return _joined(answer, me, view)
         case LeftRoom(room, _, current):
@@ -270,7 +276,8 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
             if not entries:
                 return [f"Nothing has been said in {room} yet."]
             older = isinstance(asked, History) and answer.more and asked.after is None and asked.around is None
-            return _log(entries, view, older=older)
+            place = f"@{entries[0].with_} " if entries[0].with_ else ""
+            return _log(entries, view, me, older=older, place=place)
         case TopicText(room, text):
             return [f"The topic of {room} is: {text}" if text else f"{room} has no topic. Type /topic TEXT to set one."]
         case Switched(room):
@@ -317,17 +324,27 @@ def _joined(answer: JoinedRoom, me: str, view: View) -> list[str]:
     lines = [f"You are in {answer.room}, {company}."]
     if answer.topic:
         lines.append(f"The topic is: {answer.topic}")
-    return lines + _log(answer.entries, view, older=answer.more)
+    return lines + _log(answer.entries, view, me, older=answer.more, read=None if answer.read is UNSET else answer.read)
 
 
-def _log(entries: list[Message], view: View, *, older: bool) -> list[str]:
-    """Return entries of a log as lines, with the day before the first of it; ``older``: there are older ones."""
+def _log(
+    entries: list[Message], view: View, me: str, *, older: bool, read: int | None = None, place: str = ""
+) -> list[str]:
+    """Return entries of a log as lines, with the day before the first of it; ``older``: there are older ones.
+
+    ``place``: what a command calls the log if that isn't the current room's. Before the first one after the number
+    ``read``, if that is among them, a line says that it is new.
+    """
     lines: list[str] = []
+    new = next((entry.seq for entry in entries if entry.seq > read), 0) if read is not None else 0
     for day, group in groupby(entries, key=lambda entry: view.day(entry.at)):
         lines.append(f"On {day}:" if lines else f"This was said before, on {day}, times in {view.zone}:")
-        lines += [_logged(entry, view) for entry in group]
+        for entry in group:
+            if entry.seq == new:
+                lines.append("What follows is new to you:")
+            lines.append(_logged(entry, view, me))
     if older and entries:
-        lines.append(f"For what was said before, type /history {len(entries)} {entries[0].seq}")
+        lines.append(f"For what was said before, type /history {place}{len(entries)} {entries[0].seq}")
     return lines
 
 
@@ -341,7 +358,26 @@ def _room(room: RoomSummary) -> str:
         }
         return f"Room {room.room}: {why.get(room.closed, room.closed)}."
     company, log = _count(room.members, "person", "people"), _count(room.head, "entry", "entries")
-    return f"Room {room.room}: {company}, {log}." + (f" The topic is: {room.topic}" if room.topic else "")
+    new = f", {_new(room.unread, room.mentions or 0)}" if room.unread else ""
+    return f"Room {room.room}: {company}, {log}{new}." + (f" The topic is: {room.topic}" if room.topic else "")
+
+
+def _news(news: News | None, here: str = "") -> list[str]:
+    """Return what waits elsewhere, a line for each room and person, the first of them."""
+    if news is None:
+        return []
+    rooms = [room for room in news.following if room.unread and room.room != here]
+    lines = [f"{_new(room.unread, room.mentions)} in {room.room}: type /join {room.room}" for room in rooms]
+    told = lines[:_NEWS_SHOWN]
+    if len(lines) > _NEWS_SHOWN:
+        told.append(f"There is something new in {len(lines) - _NEWS_SHOWN} more rooms: type /rooms")
+    told += [f"{direct.unread} new from {direct.with_}: type /history @{direct.with_}" for direct in news.directs]
+    return told + (["More people have written to you: read these first, and log in again."] if news.more else [])
+
+
+def _new(unread: int, mentions: int) -> str:
+    """Return how much is new: ``3 new (1 mentions you)``."""
+    return f"{unread} new" + (f" ({mentions} {'mentions' if mentions == 1 else 'mention'} you)" if mentions else "")
 
 
 def _credentials(asked: object, answer: CredentialSummaries, view: View) -> list[str]:
@@ -389,11 +425,13 @@ def _focus(room: str | UnsetType) -> str:
     return f"You are speaking in {room} now." if room else f"You are in no room now. {_ENTER}"
 
 
-def _speech(message: Message, view: View, *, current: bool, suffix: str = "") -> str:
+def _speech(message: Message, view: View, me: str, *, current: bool, suffix: str = "") -> str:
     """Return what somebody said or did; it names its room unless that is the ``current`` one."""
     name, text = message.from_, message.text
+    mentions = bool(me) and me in (message.mentions or ())
     if message.with_:
         name, hearer = (name, "you") if message.with_ == name else ("you", message.with_)
+        hearer += ", who will read it later" if message.waits else ""
         line = f"{name} to {hearer}: {text}"
     elif message.kind == "topic":
         line = _topic(name, message.room, text)
@@ -402,15 +440,17 @@ def _speech(message: Message, view: View, *, current: bool, suffix: str = "") ->
     elif message.kind == "removed":
         line = f"What {name} said here was removed."
     elif message.kind == "action":
-        line = f"* {name} {text}" if current else f"* {name} (in {message.room}) {text}"
+        notes = ["mentioning you"] * mentions + [f"in {message.room}"] * (not current)
+        line = f"* {name} ({' '.join(notes)}) {text}" if notes else f"* {name} {text}"
     else:
-        line = f"{name}: {text}" if current else f"{name} in {message.room}: {text}"
+        where = "" if current else f" in {message.room}"
+        line = f"{name} mentions you{where}: {text}" if mentions else f"{name}{where}: {text}"
     line += suffix
     return Spoken.by(name, message.color or "", line) if view.colors else line
 
 
-def _logged(message: Message, view: View) -> str:
-    return _speech(message, view, current=True, suffix=f" ({view.time(message.at)}, {message.room}:{message.seq})")
+def _logged(message: Message, view: View, me: str) -> str:
+    return _speech(message, view, me, current=True, suffix=f" ({view.time(message.at)}, {message.room}:{message.seq})")
 
 
 def _people(users: list[User]) -> str:

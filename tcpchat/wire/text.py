@@ -47,6 +47,15 @@ class TextEncoder:
         """Return each event as a line, or more; nothing for what only programs want to know."""
         return _lines(phrase_events(events, self._view, current=self._current), self._view)
 
+    @property
+    def personal(self) -> bool:
+        """Yes: the line says so."""
+        return True
+
+    def encode_to(self, name: str, event: Event) -> bytes:
+        """Return the line, which says that it mentions its reader."""
+        return _lines(phrase_events((event,), self._view, current=self._current, me=name), self._view)
+
 
 @lru_cache(maxsize=4096)
 def _encoder(view: View, *, current: bool) -> TextEncoder:

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.entries import PersonId, RoomId, Seq
 from tcpchat.core.events import Event, Message, Notice, RoomCreated
-from tcpchat.core.state import Room, Session
+from tcpchat.core.state import Person, Room, Session
 from tcpchat.errors import Code
 from tcpchat.server.publisher import Lag, Publisher
 from tcpchat.wire.codec import Encoder
@@ -24,13 +24,19 @@ CROWD = 2_500
 class WordEncoder:
     """Events as words, and a note of each encoding."""
 
-    def __init__(self, prefix: str = "") -> None:
+    def __init__(self, prefix: str = "", *, personal: bool = True) -> None:
         self._prefix = prefix
+        self.personal = personal
+        # What is shown; messages, where a test is about them.
+        self.shown: tuple[type[Notice | Message], ...] = (Notice,)
         self.encodings = 0
+
+    def encode_to(self, name: str, event: Event) -> bytes:
+        return f"{name}!".encode() + self.encode((event,))
 
     def encode(self, events: Iterable[Event]) -> bytes:
         self.encodings += 1
-        return b"".join(f"{self._prefix}{event.text} ".encode() for event in events if isinstance(event, Notice))
+        return b"".join(f"{self._prefix}{event.text} ".encode() for event in events if isinstance(event, self.shown))
 
 
 class Member:
@@ -433,3 +439,54 @@ def test_a_room_stays_for_who_is_behind_and_goes_with_it(stage: Stage) -> None:
     stage.say("c")
     stage.turn()
     assert (member.read, late.read) == ("b", "c")
+
+
+def mention(stage: Stage, *mentioned: Member) -> None:
+    """Say three things, the second of which mentions bob and carl."""
+    stage.encoder.shown = (Notice, Message)
+    second = Message("tea", 2, 0, "nina", "two", "message", mentions=["bob", "carl"])
+    sessions = [member.session for member in mentioned]
+    stage.publisher.publish(TEA, [Notice("one"), second, Notice("three")], [NINA, BOB, NINA], mentioned=sessions)
+    stage.publisher.flush_soon()
+
+
+def called(member: Member, name: str) -> Member:
+    member.session.person = Person(PersonId(len(name)), name)
+    return member
+
+
+def test_only_who_is_mentioned_gets_a_line_of_its_own(stage: Stage) -> None:
+    bob, carl = called(stage.member(TEA), "bob"), called(stage.member(TEA), "carl")
+    others = [called(stage.member(TEA), "eve") for _ in range(10)]
+    mention(stage, bob, carl)
+    stage.turn()
+    assert bob.read == "one bob!two three"
+    assert carl.read == "one carl!two three"
+    assert [other.read for other in others] == ["one two three"] * 10
+    assert all(len(member.given) == 1 for member in (bob, carl, *others))
+    assert stage.encoder.encodings == 1 + 3 + 2
+    stage.say("four")
+    stage.turn()
+    assert bob.read == "one bob!two three four"
+    assert stage.encoder.encodings == 7
+
+
+def test_where_all_read_the_same_a_mention_costs_nothing(stage: Stage) -> None:
+    encoder = WordEncoder(personal=False)
+    encoder.shown = (Notice, Message)
+    bob = called(stage.member(TEA, encoder=encoder), "bob")
+    mention(stage, bob)
+    stage.turn()
+    assert (bob.read, encoder.encodings) == ("one two three", 1)
+
+
+def test_who_is_mentioned_is_told_so_when_it_catches_up_and_when_it_ignores_somebody(stage: Stage) -> None:
+    bob, carl = called(stage.member(TEA), "bob"), called(stage.member(TEA), "carl")
+    carl.session.ignores = {BOB: "bob"}
+    stage.publisher.refilter(carl.session)
+    mention(stage, bob, carl)
+    stage.publisher.catch_up(bob.session)
+    assert bob.read == "one bob!two three"
+    stage.turn()
+    assert bob.read == "one bob!two three"
+    assert carl.read == "one three"

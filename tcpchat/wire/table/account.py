@@ -14,8 +14,9 @@ ROWS = (
         GROUP,
         "Log in as a guest, or with one proof to an account; a token needs no name.",
         op="login",
-        data="name?, color?; one of password?, token?, signature? (base64), certificate? (true)",
-        reply="user, rooms",
+        data="name?, color?; one of password?, token?, signature? (base64), certificate? (true); reads?",
+        reply="user, rooms; of an account following: [{room, unread, mentions}], directs: [{with, room, unread}], "
+        "more_directs?",
     ),
     Row(
         local.AskLogin,
@@ -38,7 +39,7 @@ ROWS = (
         GROUP,
         "Make an account of the guest you are, or of a free name: the name is yours from then on.",
         op="register",
-        data="password, name?, code?",
+        data="password, name?, code?, reads?",
         reply="user",
     ),
     Row(

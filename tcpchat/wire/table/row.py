@@ -25,6 +25,8 @@ class Parameter:
     optional: bool = False
     # A time such as 30m, in seconds; what is none is left for the next parameter.
     time: bool = False
+    # Somebody's name after an @; what has none is left for the next parameter.
+    place: bool = False
 
     @property
     def usage(self) -> str:
