@@ -59,6 +59,12 @@ def replies(person: Script) -> list[Any]:
     return [line["data"] if line["status"] == "ok" else line["error"]["code"] for line in answers]
 
 
+def declare(house: House, level: Emergency) -> None:
+    """Let there be an emergency, or none."""
+    house.chat.server.emergency = level
+    house.chat.server.settle()
+
+
 TEA = {"room": "tea", "text": "hello", "client_id": "a-1"}
 
 
@@ -185,14 +191,12 @@ def test_what_was_accepted_is_answered_whatever_stands_against_it_now(house: Hou
 
     bob.ask("mute", room="attic", user="nina")
     assert holds(Code.MUTED)
-    house.chat.server.emergency = Emergency.READ_ONLY
-    house.chat.server.settle()
+    declare(house, Emergency.READ_ONLY)
     assert holds(Code.EMERGENCY)
     house.hub.space_known(0)
     assert holds(Code.LOW_SPACE)
     house.hub.space_known(None)
-    house.chat.server.emergency = Emergency.OFF
-    house.chat.server.settle()
+    declare(house, Emergency.OFF)
     nina.ask("leave", room="attic")
     assert holds(Code.NOT_IN_ROOM)
     bob.ask("ban", room="attic", user="nina")
@@ -286,7 +290,7 @@ def test_answers_keep_the_order_of_what_was_sent(house: House, nina: Script) -> 
 
 def test_what_is_committed_is_acknowledged_though_the_server_became_read_only(house: House, nina: Script) -> None:
     nina.post("say", **TEA)
-    house.chat.server.emergency = Emergency.READ_ONLY
+    declare(house, Emergency.READ_ONLY)
     house.settle()
     assert [answer["seq"] for answer in replies(nina)] == [1]
 
