@@ -77,6 +77,8 @@ from tcpchat.server.services import Services
 from tcpchat.server.tls import Security
 from tests.transport import LocalTransport, MemoryTransport
 
+# A password that is refused, though it is long enough.
+COMMON = "12345678"
 PAGE_BYTES = Limits().page_bytes
 
 
@@ -136,6 +138,8 @@ class MemoryStore:
             case Protect(password):
                 if len(password) < 8:
                     return ChatError(Code.WEAK_PASSWORD, "That password is too short.")
+                if password == COMMON:
+                    return ChatError(Code.WEAK_PASSWORD, "That password is one of the first that anybody tries.")
                 return Protected(((CredentialKind.PASSWORD, f"hash of {password}"),))
             case IssueToken():
                 return IssuedToken("tcpchat_token", "hash of tcpchat_token")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tcpchat.core.chat import Policy
-from tests.house import House, Script, Terminal
+from tests.house import COMMON, House, Script, Terminal
 from tests.test_accounts import SECRET, registered, shown
 
 DO_ECHO, DONT_ECHO = b"\xff\xfd\x01", b"\xff\xfe\x01"
@@ -54,8 +54,12 @@ def test_a_new_password_that_will_not_do_is_asked_for_again_and_never_said(house
     assert type_all(nina, "/register", SECRET, "another one") == [
         NEW + SEEN, SAME, "These were not the same. Try again, or press Enter.", NEW,
     ]  # fmt: skip
-    assert type_all(nina, "short", "short")[-2:] == [
-        "That password is too short. Try again, or press Enter.", NEW + SEEN,
+    short = "The password is too short: it needs at least 8 characters. Several words are good."
+    short += " Try again, or press Enter."
+    assert type_all(nina, "short") == [short, NEW]
+    assert type_all(nina, "short") == [short, NEW]
+    assert type_all(nina, COMMON, COMMON)[-2:] == [
+        "That password is one of the first that anybody tries. Try again, or press Enter.", NEW + SEEN,
     ]  # fmt: skip
     assert type_all(nina, SECRET, SECRET)[-1] == "The name nina is yours now. To come back, type it, or /login nina."
     assert bob.take() == []
@@ -71,7 +75,7 @@ def test_a_wrong_old_password_is_asked_for_again_and_never_said(house: House) ->
     assert type_all(nina, "/password", "wrong horse", "battery staple", "battery staple")[-2:] == [
         "That is not your password. Try again, or press Enter.", old + SEEN,
     ]  # fmt: skip
-    assert type_all(nina, SECRET, "short", "short")[-1] == NEW + SEEN
+    assert type_all(nina, SECRET, COMMON, COMMON)[-1] == NEW + SEEN
     assert type_all(nina, "battery staple", "battery staple")[-1] == "Your password is changed."
     assert type_all(nina, "/unregister", SECRET)[-2:] == [
         "That is not your password. Try again, or press Enter.",

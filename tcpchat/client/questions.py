@@ -55,6 +55,8 @@ class Questions:
         if not text.strip():
             return Words((GIVEN_UP,) if named else (NAME_QUESTION,))
         try:
+            if self._interactive:  # what follows in a pipe is the same once more, and mustn't be said
+                dialog.judge(text)
             found = dialog.answered(text)
         except ChatError as error:
             if not self.ask_again(dialog, error):

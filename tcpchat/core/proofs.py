@@ -8,6 +8,9 @@ import msgspec
 
 from tcpchat.errors import ChatError, Code
 
+# Of NIST SP 800-63B, section 5.1.1.2: at least 8 characters, no rules of composition, and every space and character
+# counts.
+PASSWORD_CHARACTERS = 8
 NONCE_BYTES = 32
 EXPORTER_BYTES = 32
 """The length of the channel binding tls-exporter (RFC 9266, section 2)."""
@@ -81,3 +84,10 @@ def parse_fingerprint(text: str) -> str:
             field="fingerprint",
         )
     return found[1].replace(":", "").lower()
+
+
+def check_length(password: str) -> None:
+    """Raise ``weak-password`` for a new password that is too short."""
+    if len(password) < PASSWORD_CHARACTERS:
+        text = f"The password is too short: it needs at least {PASSWORD_CHARACTERS} characters. Several words are good."
+        raise ChatError(Code.WEAK_PASSWORD, text, min_characters=PASSWORD_CHARACTERS)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from tcpchat.core.answers import Answer
 from tcpchat.core.commands import Command
+from tcpchat.core.proofs import check_length
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
 
@@ -62,6 +63,11 @@ class Dialog(Answer, frozen=True):
         if len(given) == len(self.questions):
             return self.make(given)
         return replace(self, given=given)
+
+    def judge(self, text: str) -> None:
+        """Raise `ChatError` for an answer that can be known to be refused before the next question."""
+        if len(self.given) == self.fresh:
+            check_length(text)
 
     def again(self, error: ChatError) -> Dialog | None:
         """Return what is to be asked after a refusal, so that nobody types a secret when nothing asks for it.

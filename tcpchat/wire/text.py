@@ -225,6 +225,7 @@ class TextCodec:
         if not text.strip():
             return Words((GIVEN_UP,) if self._name else (NAME_QUESTION,))
         try:
+            dialog.judge(text)
             found = dialog.answered(text)
         except ChatError as error:
             if (again := dialog.again(error)) is None:

@@ -8,7 +8,7 @@ import pytest
 
 from tcpchat.core.chat import Policy
 from tests.client.guest import Guest
-from tests.house import House, Script
+from tests.house import COMMON, House, Script
 
 SECRET = "correct horse"
 NEW, SAME = "A new password:", "The same once more:"
@@ -53,10 +53,13 @@ def test_who_may_not_be_a_guest_registers_before_anything_else(house: House) -> 
     house.chat.policy = Policy(guests=False, registration="invitation", invitations=frozenset({"sesame"}))
     guest = Guest(house.clock, None)
     assert guest.take() == ["What is your name?"]
-    guest.type("/register tina sesame", "short", "short")
+    guest.type("/register tina sesame", COMMON, COMMON)
     assert guest.screen.lines[-2:] == [NEW, SAME]
     guest.connect(house)
-    assert guest.take()[-2:] == ["That password is too short. Try again, or press Enter.", NEW]
+    assert guest.take()[-2:] == [
+        "That password is one of the first that anybody tries. Try again, or press Enter.",
+        NEW,
+    ]
     guest.type(SECRET, SECRET)
     guest.connect(house)
     lines = guest.take()
@@ -83,8 +86,9 @@ def test_a_password_that_will_not_do_is_asked_for_again_and_never_said(house: Ho
     assert not guest.screen.reading
     guest.pump(house)
     assert guest.screen.reading
-    type_all(guest, house, "short")
-    guest.type("short")
+    assert type_all(guest, house, "short")[-1] == NEW
+    type_all(guest, house, COMMON)
+    guest.type(COMMON)
     assert not guest.screen.reading
     guest.pump(house)
     assert guest.screen.reading
@@ -173,6 +177,13 @@ def test_a_pipe_logs_in_and_says_the_rest_as_the_account(house: House, bob: Scri
     pipe.pump(house)
     assert bob.heard() == ["visitor in lobby: one", "tina in lobby: two"]
     assert (pipe.statuses, pipe.screen.complaints) == ([0], [])
+
+
+def test_a_pipe_says_no_password_that_is_too_short(house: House, bob: Script) -> None:
+    pipe = arrive(house, interactive=False)
+    type_all(pipe, house, "/register", "short", "short")
+    assert bob.heard() == []
+    assert pipe.screen.complaints == ["Line 3: That password is too short."]
 
 
 def test_a_pipe_that_begins_with_a_login_is_nobody_else_before(house: House, bob: Script) -> None:
