@@ -30,6 +30,8 @@ FEATURES = (
     "direct",
     "client-id",
     "accounts",
+    "read",
+    "mentions",
     "tokens",
     "keys",
     "certificates",
