@@ -137,6 +137,8 @@ class Server(ABC):
         try:
             for process in processes:
                 os.kill(process, signal.SIGSTOP)
+            # On a busy machine some thread may still have its turn.
+            wait_until(lambda: all(map(_stopped, processes)), f"{self.kind} stands still")
             yield
         finally:
             for process in processes:
@@ -320,6 +322,12 @@ class MariaDB(Server):
             # 1094: it went by itself.
             if error.orig is None or error.orig.args[0] != 1094:
                 raise
+
+
+def _stopped(process: int) -> bool:
+    """Return whether every thread of a process is stopped (proc(5): its state follows the name in brackets)."""
+    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{process}/task").glob("*/stat")]
+    return set(states) <= set("TZX")
 
 
 def _place() -> str:
