@@ -35,11 +35,13 @@ from tcpchat.core.requests import (
     DeleteRoom,
     Effect,
     Enact,
+    EndSession,
     ForgetSendings,
     Invite,
     Invited,
     IssuedToken,
     IssueToken,
+    KeepSession,
     KeyRead,
     ListCredentials,
     Noted,
@@ -56,6 +58,8 @@ from tcpchat.core.requests import (
     ReadNews,
     ReadPage,
     Recall,
+    Recognise,
+    Recognised,
     Redaction,
     Result,
     SaveAccount,
@@ -66,6 +70,7 @@ from tcpchat.core.requests import (
     Unlock,
     Unlocked,
 )
+from tcpchat.core.stored_session import SessionId, StoredSession
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.adminsocket import AdminFactory
@@ -98,6 +103,7 @@ class MemoryStore:
         self.credentials: dict[CredentialId, Credential] = {}
         self._secretive: list[tuple[Secretive, Callable[[Supply], None]]] = []
         self._pages: list[tuple[Reading, Callable[[Supply], None]]] = []
+        self.sessions: dict[SessionId, StoredSession] = {}
         self.audit: list[AuditRecord] = []
         # Where accounts were made.
         self.homes: list[tuple[PersonId, str]] = []
@@ -131,6 +137,8 @@ class MemoryStore:
 
     def _proved(self, request: Secretive) -> Supply:
         match request:
+            case Recognise(right):
+                return Recognised() if right else ChatError(Code.NO_SUCH_SESSION, "No session has this code.")
             case Invite(right):
                 return Invited() if right else ChatError(Code.NOT_ALLOWED, "That is no invitation code.", field="code")
             case Unlock(label, right):
@@ -302,6 +310,12 @@ class MemoryStore:
                 return CredentialsChanged(account_id, tuple(gone), add)
             case NoteUse():
                 return Noted()
+            case KeepSession(session):
+                self.sessions[session.id] = session
+                return Noted()
+            case EndSession(ident):
+                self.sessions.pop(ident, None)
+                return Noted()
             case Enact(record, effects):
                 if record is not None:
                     self.audit.append(record)
@@ -375,6 +389,11 @@ class House:
 
     def _now(self) -> int:
         return 1_700_000_000_000 + int(self.clock.seconds() * 1000)
+
+    @property
+    def present(self) -> list[str]:
+        """Who has a connection."""
+        return [person.name for person in self.hub.users if not all(one.detached for one in person.sessions)]
 
     def connect(self, host: str = "192.0.2.1", *, user: int | None = None) -> MemoryTransport:
         """Return a new connection to the daemon; to its admin socket, if one of the system's users makes it."""

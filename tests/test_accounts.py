@@ -755,7 +755,7 @@ def test_where_guests_are_not_let_in_a_person_registers_by_name(house: House) ->
     assert "Guests are not let in here: log in with an account." in nina.take()
     for line in ("/register nina sesame", SECRET, SECRET):
         nina.type(line)
-    assert shown(nina)[-4:] == [
+    assert [line for line in shown(nina) if "/resume" not in line][-4:] == [
         "The name nina is yours now. To come back, type it, or /login nina.",
         "Hello, nina. Type /help to see what you can do.",
         "What is said here is logged, and shown to those who come later.",

@@ -121,7 +121,7 @@ def test_the_last_words_come_before_the_departure(house: House, nina: Person) ->
     bob.enter("lobby")
     nina.take()
     bob.say("lobby", "bye")
-    bob.transport.tear()
+    bob.transport.end()
     assert nina.take() == []
     house.settle()
     seen = nina.take()
@@ -132,7 +132,7 @@ def test_the_last_words_come_before_the_departure(house: House, nina: Person) ->
 
 
 def test_a_name_is_free_again_after_its_holder_has_gone(house: House, nina: Person) -> None:
-    nina.transport.tear()
+    nina.transport.end()
     house.settle()
     assert Script(house).ask("login", name="nina")["user"]["name"] == "nina"
 

@@ -76,7 +76,7 @@ class Stage:
         person.ask("quit")
 
     def _hang_up(self, name: str) -> None:
-        self._people.pop(name).transport.tear()
+        self._people.pop(name).transport.end()
         self._house.settle()
 
     def _wait(self, seconds: str) -> None:

@@ -33,8 +33,8 @@ STEPS = int(os.environ.get("TCPCHAT_STEPS", "30"))
 PEOPLE = 6
 
 _LIMITS = {
-    "roomy": Limits(tail_entries=2, join_entries=4),
-    "crowded": Limits(tail_entries=2, people_told=2),
+    "roomy": Limits(tail_entries=2, join_entries=4, resume_guest_seconds=0),
+    "crowded": Limits(tail_entries=2, people_told=2, resume_guest_seconds=0),
     "narrow": Limits(
         tail_entries=1,
         join_entries=2,
@@ -43,6 +43,7 @@ _LIMITS = {
         people_per_room=3,
         rooms_created=3,
         ignored=1,
+        resume_guest_seconds=0,
     ),
 }
 

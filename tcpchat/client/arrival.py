@@ -12,8 +12,8 @@ from twisted.internet.task import deferLater
 from tcpchat.client.connection import Connection
 from tcpchat.client.parts import Manner
 from tcpchat.client.rooms import Rooms
-from tcpchat.core.answers import Answer, Arrived, Greeting, HistoryPage, JoinedRoom, LoggedIn, Named, News
-from tcpchat.core.commands import Command, GoAway, Hello, History, Ignore, Join, Login, Register
+from tcpchat.core.answers import Answer, Arrived, Greeting, HistoryPage, JoinedRoom, LoggedIn, Named, News, Resumed
+from tcpchat.core.commands import Command, GoAway, Hello, History, Ignore, Join, Login, Register, Resume
 from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
 from tcpchat.wire.phrases import greeting_lines, phrase_answer
@@ -51,6 +51,7 @@ async def enter_rooms(
 ) -> str:
     """Enter the rooms after the ``answer`` to a login; return the name. Raises `ChatError` in a pipe."""
     assert isinstance(answer, LoggedIn | Named)
+    rooms.session = answer.session or ""
     name = answer.user.name
     show(phrase_answer(login, answer, name, view))
     first, *others = manner.rooms
@@ -83,11 +84,32 @@ async def _enter(connection: Connection, manner: Manner, room: str, rooms: Rooms
     return answer
 
 
-async def log_in_again(connection: Connection, login: Login, clock: IReactorTime, show: Show) -> None:
+async def resume(connection: Connection, rooms: Rooms, show: Show) -> bool:
+    """Go on with the session that was lost; False if there is none any more: then one logs in."""
+    if not rooms.session:
+        return False
+    try:
+        resumed = await connection.ask(Resume(rooms.session, rooms.cursors))
+    except ChatError:
+        return False
+    assert isinstance(resumed, Resumed)
+    rooms.session = resumed.session
+    show(["You are connected again."])
+    for lost in resumed.lost:
+        if rooms.get(lost.room) is not None:
+            rooms.leave(lost.room)
+            show([lost.message])
+    rooms.current = resumed.current or rooms.current
+    return True
+
+
+async def log_in_again(connection: Connection, login: Login, rooms: Rooms, clock: IReactorTime, show: Show) -> None:
     """Log in as before; when it is taken, try again a few times before that is raised."""
     for attempt in range(1, NAME_ATTEMPTS + 1):
         try:
-            await connection.ask(login)
+            answer = await connection.ask(login)
+            assert isinstance(answer, LoggedIn)
+            rooms.session = answer.session or ""
             break
         except ChatError as error:
             if error.code is not Code.NAME_TAKEN or attempt == NAME_ATTEMPTS:

@@ -37,6 +37,8 @@ ANSWERS: dict[type[Command], type[Answer]] = {
     commands.Hello: answers.Greeting,
     commands.Ping: answers.Done,
     commands.Login: answers.LoggedIn,
+    commands.Resume: answers.Resumed,
+    commands.ComeBack: answers.Resumed,
     commands.Logout: answers.Done,
     commands.ChangePassword: answers.Done,
     commands.Unregister: answers.Done,

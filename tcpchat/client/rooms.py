@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tcpchat.core.answers import JoinedRoom
-from tcpchat.core.events import Event
+from tcpchat.core.commands import Seen
+from tcpchat.core.events import Event, Gap
 
 
 @dataclass(slots=True)
@@ -20,12 +21,38 @@ class Place:
     held: list[Event] | None = None
 
 
+# Conversations of which it is remembered how far they were shown.
+_DIRECTS = 500
+
+
 class Rooms:
-    """The rooms in the order of joining, and the current one; empty when there is none."""
+    """The rooms in the order of joining, and the current one; empty when there is none.
+
+    ``session`` is the code that resumes the session in which we are in them; empty: nothing does.
+    """
 
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
+        # How far conversations with one person were shown.
+        self._directs: dict[str, int] = {}
         self.current = ""
+        self.session = ""
+
+    @property
+    def cursors(self) -> dict[str, int | Seen]:
+        """How far everything was shown, to go on from there."""
+        rooms: dict[str, int | Seen] = {room: Seen(place.shown, place.epoch) for room, place in self._places.items()}
+        return rooms | self._directs
+
+    def has_shown(self, room: str, seq: int) -> bool:
+        """Return whether an entry of a conversation with one person was shown; from now on it is so."""
+        if seq <= self._directs.get(room, 0):
+            return True
+        self._directs.pop(room, None)
+        self._directs[room] = seq
+        if len(self._directs) > _DIRECTS:
+            del self._directs[next(iter(self._directs))]
+        return False
 
     def get(self, room: str) -> Place | None:
         """Return where we are in a room; None when not in it."""
@@ -42,6 +69,13 @@ class Rooms:
         self._places.pop(room, None)
         if self.current == room:
             self.current = next(reversed(self._places), "")
+
+    def skip(self, gap: Gap) -> None:
+        """Go on after what can't be read: in another log, or in one that is shorter than we have known it."""
+        place = self._places.get(gap.room)
+        if place is not None:
+            place.epoch = gap.epoch
+            place.shown = 0 if not gap.last else min(place.shown, gap.first - 1)
 
     def hold(self, room: str) -> Place:
         """Keep a room's events for later; raises KeyError when not in it."""

@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from tcpchat.client.arrival import arrive, catch_up_all, enter_rooms, log_in_again, set_again
+from tcpchat.client.arrival import arrive, catch_up_all, enter_rooms, log_in_again, resume, set_again
 from tcpchat.client.connection import Connection
 from tcpchat.client.display import Display
 from tcpchat.client.identity import Identity
@@ -21,8 +21,8 @@ from tcpchat.client.questions import Questions
 from tcpchat.client.rooms import Rooms
 from tcpchat.core import answers, commands
 from tcpchat.core.answers import Allowed, Answer, Away, Completions, Goodbye, Ignored, JoinedRoom, LeftRoom, Named
-from tcpchat.core.commands import Arrive, Command, Enrol, Login, Logout, May, Quit, Register, Speech
-from tcpchat.core.events import Event, Message, Moderated, Notice, PutOut, RoomDeleted, TopicChanged
+from tcpchat.core.commands import Arrive, ComeBack, Command, Enrol, Login, Logout, May, Quit, Register, Speech
+from tcpchat.core.events import Event, Gap, Message, Moderated, Notice, PutOut, RoomDeleted, TopicChanged
 from tcpchat.core.names import fold
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
@@ -206,6 +206,10 @@ class Shell:
             if event.seq <= place.shown:
                 return
             place.shown = event.seq
+        if isinstance(event, Message) and event.with_ and self._rooms.has_shown(room, event.seq):
+            return
+        if isinstance(event, Gap):
+            self._rooms.skip(event)
         current = self._rooms.current
         self._display.tell(event, current=room == current, me=self._name)
         if isinstance(event, Notice) and event.code in _EXPELLED:
@@ -278,9 +282,11 @@ class Shell:
             self.end()
 
     async def _return(self, connection: Connection) -> None:
-        await log_in_again(connection, self._identity.returning(), self._clock, self._display.show)
-        await set_again(connection, self._away, self._ignored)
-        await catch_up_all(connection, self._rooms, self._display.view, self._display.show, self.heard)
+        rooms, show = self._rooms, self._display.show
+        if not await resume(connection, rooms, show):
+            await log_in_again(connection, self._identity.returning(), rooms, self._clock, show)
+            await set_again(connection, self._away, self._ignored)
+            await catch_up_all(connection, rooms, self._display.view, show, self.heard)
         self._display.show_focus(self._rooms.current)
         unsure, self._unsure = self._unsure, []
         for command in unsure:
@@ -326,6 +332,8 @@ class Shell:
                 self._log_in(name, password)
             case Enrol(password, name, code):
                 self._register(Register(password, name, code, self._manner.interactive))
+            case ComeBack():
+                raise ChatError(Code.NOT_ALLOWED, "This client comes back by itself when its connection breaks.")
             case Quit():
                 self.end()
             case Logout() if not self._manner.interactive:

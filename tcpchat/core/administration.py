@@ -198,6 +198,7 @@ def sessions(chat: Chat, session: Session, command: acts.ListSessions, supply: S
             person.registered,
             one.since,
             [room.label for room in one.rooms.values()],
+            one.ticket.detached or UNSET if one.ticket is not None else UNSET,
         )
         for person in people
         for one in person.sessions

@@ -85,14 +85,58 @@ class News(msgspec.Struct, frozen=True, gc=False):
     more: bool = False
 
 
-class LoggedIn(Answer, frozen=True):
-    """The person one has become, the rooms there are, and for an account what waits for it."""
+class _Coded(Answer, frozen=True):
+    """Holds a code that is nobody else's business, not even a log's."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class LoggedIn(_Coded, frozen=True):
+    """Who one has become, the rooms there are, what waits for an account, and the code that resumes the session."""
 
     user: User
     rooms: list[RoomSummary]
     following: list[Followed] | UnsetType = UNSET
     directs: list[DirectNews] | UnsetType = UNSET
     more_directs: bool | UnsetType = UNSET
+    session: str | UnsetType = UNSET
+
+
+class ResumedRoom(msgspec.Struct, frozen=True, gc=False):
+    """A room in which one still is: what follows the entry ``after`` is told next, up to ``head`` and on.
+
+    ``people`` are in it.
+    """
+
+    room: str
+    topic: str
+    head: int
+    epoch: int
+    after: int
+    people: int
+
+
+class LostRoom(msgspec.Struct, frozen=True, gc=False):
+    """A room of which nothing more is told, with the code and the text of the refusal."""
+
+    room: str
+    code: str
+    message: str
+
+
+class Resumed(_Coded, frozen=True):
+    """The session goes on. ``rooms`` are those one is in; ``lost`` others that were asked for.
+
+    ``session`` is the code for the next time. ``repeated``: a screen may have shown a part of what follows.
+    """
+
+    user: User
+    session: str
+    rooms: list[ResumedRoom]
+    lost: list[LostRoom]
+    current: str | UnsetType = UNSET
+    repeated: bool | UnsetType = UNSET
 
 
 class Challenge(Answer, frozen=True):
@@ -176,12 +220,13 @@ class JoinedRoom(Answer, frozen=True):
     read: int | UnsetType = UNSET
 
 
-class Arrived(Answer, frozen=True):
-    """Logged in, and in the lobby unless it refused, with what waits for an account."""
+class Arrived(_Coded, frozen=True):
+    """Logged in, and in the lobby unless it refused, with what waits for an account, and the code that resumes."""
 
     user: User
     lobby: JoinedRoom | ChatError
     news: News | None = None
+    session: str | UnsetType = UNSET
 
 
 class Accepted(Answer, frozen=True):
@@ -218,11 +263,15 @@ class Switched(Answer, frozen=True):
     room: str
 
 
-class Named(Answer, frozen=True):
-    """What one is called now, and in which colour; ``login`` is the new name by which one logs in to the account."""
+class Named(_Coded, frozen=True):
+    """What one is called now, and in which colour; ``login`` is the new name by which one logs in to the account.
+
+    ``session`` is the code that resumes the session, if that has begun with it.
+    """
 
     user: User
     login: str | UnsetType = UNSET
+    session: str | UnsetType = UNSET
 
 
 class Away(Answer, frozen=True):
@@ -282,7 +331,10 @@ class Acts(Answer, frozen=True):
 
 
 class SessionSummary(msgspec.Struct, frozen=True, gc=False):
-    """One connection of somebody, as admins may know it; ``since`` in ms since 1970, UTC."""
+    """One connection of somebody, as admins may know it; ``since`` in ms since 1970, UTC.
+
+    ``detached``: the connection broke then, and may be made again.
+    """
 
     name: str
     address: str
@@ -290,6 +342,7 @@ class SessionSummary(msgspec.Struct, frozen=True, gc=False):
     registered: bool
     since: Moment
     rooms: list[str]
+    detached: Moment | UnsetType = UNSET
 
 
 class SessionList(Answer, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from tcpchat.core.entries import PersonId, RoomId, Seq
@@ -68,6 +68,15 @@ class Audience(Protocol):
 
     def dismiss(self, session: Session, text: str, code: Code) -> None:
         """End one session's connection soon, with a reason."""
+
+    def read_from(self, session: Session, rooms: Mapping[RoomId, int], directs: Mapping[RoomId, int]) -> None:
+        """Let a session that reads rooms read first what follows these entries in them, and in these conversations.
+
+        That begins in the next moment, after the answer to what was asked.
+        """
+
+    def arrived(self, session: Session) -> bool:
+        """Return whether all that one session was told has surely arrived on the peer's machine."""
 
     def catch_up(self, session: Session) -> None:
         """Tell one session at once what is pending for it."""

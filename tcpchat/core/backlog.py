@@ -39,7 +39,7 @@ def read_on(chat: Chat, session: Session, room: RoomId, after: int, supply: Supp
         return entries
     if not entries or entries[0].seq > first:
         last = entries[0].seq - 1 if entries else span[-1]
-        return Chunk([Gap(log.label, first, last)], last)
+        return Chunk([Gap(log.label, first, last, log.epoch)], last)
     return Chunk(_events(chat, entries, log, session), entries[-1].seq)
 
 

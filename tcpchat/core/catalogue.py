@@ -29,6 +29,7 @@ FEATURES = (
     "history",
     "direct",
     "client-id",
+    "resume",
     "accounts",
     "read",
     "mentions",
@@ -217,6 +218,11 @@ def deleted(chat: Chat, room_id: RoomId) -> None:
         chat.audience.publish(EVERYBODY, [RoomDeleted(room.label)], [NOBODY])
     for session in room.members:
         del session.rooms[room.id]
+        if session.ticket is not None:
+            session.ticket.places.pop(room.id, None)
+            chat.tickets.touch(session)
+            if session.detached:
+                session.ticket.missed.append(RoomDeleted(room.label))
         if session.current is room:
             session.current = next(reversed(session.rooms.values()), None)
             chat.audience.refocus(session)

@@ -19,6 +19,7 @@ from tcpchat.core.rooms import Rooms
 from tcpchat.core.server_state import ServerState
 from tcpchat.core.state import Person, Room, Session
 from tcpchat.core.tails import Tails
+from tcpchat.core.tickets import Tickets
 from tcpchat.core.users import Users
 from tcpchat.errors import ChatError, Code
 
@@ -102,6 +103,8 @@ class Chat:
     expiring: dict[Session, int] = field(default_factory=dict)
     # When what was sent long ago is forgotten next, in ms since 1970, UTC.
     forgetting: int = 0
+    # The sessions that can be resumed.
+    tickets: Tickets = field(default_factory=Tickets)
     # Rooms in which somebody has come or gone since the last tick.
     stirred: dict[RoomId, Room] = field(default_factory=dict)
     # Rooms in which something has been said since their readers' positions were looked at.

@@ -41,6 +41,9 @@ def check_free(chat: Chat, name: str, person: Person | None) -> None:
             text = f"The name {name} looks like {owner.name}, which is registered. {free} is free."
         raise ChatError(Code.NAME_REGISTERED, text, **facts)
     assert holder is not None
+    if all(session.detached for session in holder.sessions):
+        taken = "is kept for somebody whose connection broke, and who may resume"
+        raise ChatError(Code.NAME_TAKEN, f"The name {name} {taken}. {free} is free.", **facts)
     taken = "is in use" if holder is chat.users.get(name) else f"looks like {holder.name}, who is here"
     raise ChatError(Code.NAME_TAKEN, f"The name {name} {taken}. {free} is free.", **facts)
 

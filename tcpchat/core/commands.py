@@ -166,6 +166,32 @@ class Quit(Command, frozen=True):
     needs_login: ClassVar[bool] = False
 
 
+class Detach(Quit, frozen=True):
+    """Go on without a connection: it broke."""
+
+
+class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last entry that a client has of a log; without the epoch it is taken for one of the log as it is."""
+
+    seq: Position
+    epoch: int | None = None
+
+
+Cursors = Annotated[dict[str, Position | Seen], msgspec.Meta(max_length=1_000)]
+
+
+class Resume(Command, frozen=True):
+    """Go on with a session whose connection broke, by its code: with each room after the entry that one has of it."""
+
+    needs_login: ClassVar[bool] = False
+    session: Secret
+    cursors: Cursors = {}
+
+
+class ComeBack(Resume, frozen=True):
+    """Go on where the screen stopped: what a person at a terminal does."""
+
+
 class ListRooms(Command, frozen=True):
     """Ask for the rooms there are, or those whose name or topic contains ``search``."""
 

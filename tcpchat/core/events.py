@@ -157,12 +157,17 @@ class Members(Event, frozen=True):
 
 
 class Gap(Event, frozen=True):
-    """The entries ``first`` to ``last`` can't be read any more."""
+    """The entries ``first`` to ``last`` of the log with this ``epoch`` can't be read, or not any more.
+
+    A log that was begun anew has another epoch than a client knows: then ``last`` is 0, and the whole of the new
+    log follows.
+    """
 
     op: ClassVar[str] = "gap"
     room: str
     first: int
     last: int
+    epoch: int
 
 
 class RoomsChanged(Event, frozen=True):

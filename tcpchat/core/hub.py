@@ -17,6 +17,7 @@ from tcpchat.core import (
     exclusion,
     health,
     history,
+    keeping,
     login,
     markers,
     membership,
@@ -25,6 +26,8 @@ from tcpchat.core import (
     ranks,
     refusals,
     registration,
+    restoration,
+    resumption,
     sendings,
     speech,
     upkeep,
@@ -43,6 +46,7 @@ from tcpchat.core.roles import Membership
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.server_state import Emergency
 from tcpchat.core.state import Room, Session
+from tcpchat.core.stored_session import StoredSession
 from tcpchat.core.users import Users
 from tcpchat.errors import ChatError, Code
 
@@ -66,6 +70,9 @@ HANDLERS: dict[type[Command], Handler] = {
     commands.Tokens: credentials.tokens,
     commands.Keys: credentials.keys,
     commands.Certificates: credentials.certificates,
+    commands.Resume: resumption.resume,
+    commands.ComeBack: resumption.resume,
+    commands.Detach: resumption.detach,
     commands.Logout: membership.logout,
     commands.Quit: membership.close,
     commands.Join: membership.join,
@@ -161,6 +168,10 @@ class Hub:
         if (motd := state.get("motd")) is not None:
             chat.server.motd = motd.removeprefix("=")
 
+    def restore_sessions(self, stored: Iterable[StoredSession], directs: Mapping[RoomId, RoomRecord]) -> None:
+        """Take back the sessions of before a restart, after all else."""
+        restoration.restore(self._chat, stored, directs)
+
     @property
     def users(self) -> Users:
         """Everybody logged in."""
@@ -177,7 +188,7 @@ class Hub:
         The result of a request comes back as ``supply``, with the same command: session, permission and
         state are looked at afresh then. Raises `ChatError` for everything that is refused.
         """
-        if session.ended is not None and type(command) is not commands.Quit:
+        if session.ended is not None and not isinstance(command, commands.Quit):
             return self._conclude(session, command, supply)
         if session.person is None:
             _check_nameless(session, command)
@@ -207,6 +218,8 @@ class Hub:
             raise
         finally:
             audience.flush_soon()
+            if session.ticket is not None and chat.tickets.is_stale(session):
+                keeping.keep(chat, session)
 
     def read_on(
         self, session: Session, room: RoomId, after: int, supply: Supply | None = None
@@ -276,6 +289,7 @@ class Hub:
         membership.settle_moves(self._chat)
         credentials.expire(self._chat)
         exclusion.expire(self._chat)
+        resumption.tick(self._chat)
         administration.count_down(self._chat)
         sendings.forget_old(self._chat)
         markers.look(self._chat)

@@ -147,6 +147,35 @@ class Limits:
     sessions_per_account: int = limit(
         32, "connections", "Connections of one account at the same time: devices and bots of one person."
     )
+    resume_guest_seconds: float = limit(
+        600.0,
+        "seconds",
+        "How long a guest whose connection broke can come back as the same, and others see nobody leave: a dead spot, "
+        "or a restart. 0: not at all.",
+        least=0,
+        most=_DAY_SECONDS,
+    )
+    resume_account_days: float = limit(
+        3.0,
+        "days",
+        "How long that is for an account, whose name is its own anyway: a weekend. 0: not at all.",
+        least=0,
+        most=365,
+    )
+    detached_guests_per_address: int = limit(
+        8,
+        "guests",
+        "Guests of one address without a connection whose names are kept: a family, not a hoard of names. The one "
+        "whose connection broke first goes first. Trusted addresses are exempt, and all whom the server itself "
+        "disconnects when it stops.",
+        least=0,
+    )
+    detached_sessions: int = limit(
+        10_000,
+        "sessions",
+        "Sessions without a connection in all: about 2 KiB each. Guests go first.",
+        least=0,
+    )
     motd_bytes: int = limit(4 * KIB, "bytes", "A message of the day is read by everybody who connects.", most=64 * KIB)
     reason_characters: int = limit(
         300, "characters", "Why somebody was put out or banned: a sentence or two.", most=10_000

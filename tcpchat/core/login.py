@@ -14,6 +14,7 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.claims import check_allowed, check_free, free_variant
 from tcpchat.core.commands import Arrive, AskChallenge, Join, Login
 from tcpchat.core.entries import PersonId
+from tcpchat.core.keeping import issue
 from tcpchat.core.membership import join, sign_out
 from tcpchat.core.names import LOBBY, check_color, check_person_name, fold
 from tcpchat.core.news import news
@@ -30,6 +31,7 @@ from tcpchat.core.proofs import (
 )
 from tcpchat.core.requests import Prove, Proven, ReadNews, Request, StoredNews, Supply
 from tcpchat.core.roles import ServerRole
+from tcpchat.core.server_state import Emergency
 from tcpchat.core.state import Person, Session
 from tcpchat.core.text import clean
 from tcpchat.errors import ChatError, Code
@@ -50,14 +52,19 @@ def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -
         person = _admitted(session, supply)
         waiting = news(chat, session, person, supply)
         return LoggedIn(
-            person.user, summaries(chat, session), waiting.following, waiting.directs, waiting.more or UNSET
+            person.user,
+            summaries(chat, session),
+            waiting.following,
+            waiting.directs,
+            waiting.more or UNSET,
+            issue(chat, session) or UNSET,
         )
     check_anonymous(session)
     proof = _proof(chat, session, command)
     if proof is None:
         person = admit_guest(chat, session, command.name, command.color)
         session.reads = command.reads
-        return LoggedIn(person.user, summaries(chat, session))
+        return LoggedIn(person.user, summaries(chat, session), session=issue(chat, session) or UNSET)
     account = chat.accounts.get(command.name)
     return Prove(account.id if account else None, proof)
 
@@ -95,7 +102,8 @@ def land(chat: Chat, session: Session, person: Person, supply: Supply | None) ->
     if not isinstance(lobby, JoinedRoom | ChatError):
         return lobby
     found, session.news = session.news, None
-    return Arrived(person.user, lobby, None if found is None else news(chat, session, person, found))
+    waiting = None if found is None else news(chat, session, person, found)
+    return Arrived(person.user, lobby, waiting, issue(chat, session, screen=True) or UNSET)
 
 
 def challenge(chat: Chat, session: Session, command: AskChallenge, supply: Supply | None) -> Challenge:
@@ -115,9 +123,7 @@ def admit(chat: Chat, session: Session, proven: Proven) -> Person:
     was proved otherwise: a token that was stolen must not keep the owner out.
     """
     account = chat.accounts.by_id(proven.account.id) or proven.account
-    check_state(account, chat.now())
-    if account.role < ServerRole.ADMIN and (banned := server_ban(chat, account.id, "", session.channel.address)):
-        raise banned
+    _check_account(chat, session, account)
     check_anonymous(session)
     person = chat.users.by_id(account.id)
     if person is not None and len(person.sessions) >= chat.limits.sessions_per_account:
@@ -133,6 +139,29 @@ def admit(chat: Chat, session: Session, proven: Proven) -> Person:
     if proven.expires is not None:
         chat.expiring[session] = proven.expires
     return person
+
+
+def check_welcome(chat: Chat, session: Session, person: Person) -> None:
+    """Raise what keeps somebody who was here from coming back by ``session``, as from logging in.
+
+    A guest who comes back is not a new one.
+    """
+    account = chat.accounts.by_id(person.id)
+    if account is not None:
+        _check_account(chat, session, account)
+        return
+    if not chat.policy.guests:
+        raise ChatError(Code.ACCOUNT_NEEDED, "Guests are not let in here: log in with an account.")
+    if chat.server.emergency is Emergency.ACCOUNTS_ONLY:
+        check_guest(chat)
+    if banned := server_ban(chat, None, person.name, session.channel.address):
+        raise banned
+
+
+def _check_account(chat: Chat, session: Session, account: Account) -> None:
+    check_state(account, chat.now())
+    if account.role < ServerRole.ADMIN and (banned := server_ban(chat, account.id, "", session.channel.address)):
+        raise banned
 
 
 def admit_guest(chat: Chat, session: Session, name: str, color: str | None) -> Person:
@@ -184,7 +213,14 @@ def barred(account: Account, now: int) -> ChatError:
 
 
 def _end_one(chat: Chat, person: Person, proof: CredentialKind) -> None:
-    """End the oldest session that another may take the place of; raise ``too-many-connections`` if there is none."""
+    """End the oldest session that another may take the place of, first of all one without a connection.
+
+    Raises ``too-many-connections`` if there is none.
+    """
+    ghost = next((session for session in person.sessions if session.detached), None)
+    if ghost is not None:
+        sign_out(chat, ghost)
+        return
     by_token = (session for session in person.sessions if session.proof is not CredentialKind.PASSWORD)
     oldest = next(by_token, None) if proof is CredentialKind.PASSWORD else None
     if oldest is None:

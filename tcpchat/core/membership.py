@@ -11,12 +11,12 @@ from tcpchat.core.catalogue import check_created, new_record
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Join, Leave, ListMembers, ListUsers, Logout, Quit, Switch
 from tcpchat.core.entries import NOBODY
-from tcpchat.core.events import Crowd, MemberJoined, MemberLeft, PutOut, Refocused
+from tcpchat.core.events import Crowd, Event, MemberJoined, MemberLeft, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.markers import follow, settle, unfollow, unread
 from tcpchat.core.names import HERE
 from tcpchat.core.permissions import check_enter, check_read, check_write, needs_key, readable
-from tcpchat.core.requests import CreateRoom, ReadPage, Supply, Unlock
+from tcpchat.core.requests import CreateRoom, EndSession, ReadPage, Supply, Unlock
 from tcpchat.core.settings import opens
 from tcpchat.core.state import Room, Session
 from tcpchat.errors import ChatError, Code
@@ -38,6 +38,8 @@ def sign_out(chat: Chat, session: Session) -> None:
     session.ignores = {}
     session.reads, session.news = False, None
     chat.expiring.pop(session, None)
+    if (ticket := chat.tickets.remove(session)) is not None:
+        chat.submit(EndSession(ticket.id))
     announcements.forget(chat, session)
     chat.audience.refilter(session)
     del person.sessions[session]
@@ -53,7 +55,9 @@ def sign_out(chat: Chat, session: Session) -> None:
 
 def dismiss(chat: Chat, session: Session, text: str, code: Code) -> None:
     """End a session against its will, with its connection; from now on it can do nothing more."""
-    if session.ended is None:
+    if session.detached:
+        sign_out(chat, session)
+    elif session.ended is None:
         session.ended = ChatError(code, text)
         chat.audience.dismiss(session, text, code)
 
@@ -72,6 +76,9 @@ def enter(chat: Chat, session: Session, room: Room) -> None:
     room.members[session] = person
     room.people[person] = room.people.get(person, 0) + 1
     session.rooms[room.id] = room
+    if session.ticket is not None:
+        session.ticket.places[room.id] = (room.head, room.epoch)
+        chat.tickets.touch(session)
     chat.audience.enter(room.id, session)
     follow(chat, session, room)
 
@@ -87,6 +94,7 @@ def put_out(chat: Chat, session: Session, room: Room, event: PutOut) -> None:
     """Take the session out of the room against its will: nothing that it hasn't got yet is for it any more."""
     settle(chat, session, room)
     chat.audience.expel(room.id, session)
+    _inform(session, event)
     user = room.user_of(room.members[session])
     current, person = session.current, room.members[session]
     _remove(chat, session, room, MemberLeft(room.label, user, event.by, event.reason))
@@ -96,9 +104,18 @@ def put_out(chat: Chat, session: Session, room: Room, event: PutOut) -> None:
         chat.audience.send(session, Refocused(session.current.label if session.current else UNSET))
 
 
+def _inform(session: Session, event: Event) -> None:
+    """Let a session without a connection hear of ``event`` when it comes back."""
+    if session.detached and session.ticket is not None:
+        session.ticket.missed.append(event)
+
+
 def _remove(chat: Chat, session: Session, room: Room, event: MemberLeft) -> None:
     person = room.members.pop(session)
     del session.rooms[room.id]
+    if session.ticket is not None:
+        session.ticket.places.pop(room.id, None)
+        chat.tickets.touch(session)
     if session.current is room:
         focus(chat, session, next(reversed(session.rooms.values()), None))
     room.people[person] -= 1
@@ -135,6 +152,7 @@ def focus(chat: Chat, session: Session, room: Room | None) -> None:
     """Make ``room`` the one the session is speaking in."""
     if session.current is not room:
         session.current = room
+        chat.tickets.touch(session)
         chat.audience.refocus(session)
 
 
@@ -172,6 +190,8 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
     if command.key and not room.settings.key:
         text = f"{room.label} has no key, and the name of a room is one word: leave out what follows it."
         raise ChatError(Code.BAD_FIELD, text, field="key")
+    if room.settings.limit and len(room.people) >= room.settings.limit and person not in room.people:
+        _make_place(chat, room)
     if supply is None and command.key and needs_key(chat, session, room):
         account = person.id if person.registered else None
         return Unlock(room.label, opens(room.settings, room.id, command.key), account)
@@ -239,6 +259,8 @@ def _join_span(chat: Chat, command: Join, readable: range, missed: int) -> tuple
 
 def _check_space(chat: Chat, session: Session, room: Room | None) -> None:
     limits = chat.limits
+    if room is not None and len(room.members) >= limits.people_per_room:
+        _make_place(chat, room)
     if len(session.rooms) >= limits.rooms_per_person:
         raise ChatError(
             Code.TOO_MANY_ROOMS,
@@ -252,3 +274,10 @@ def _check_space(chat: Chat, session: Session, room: Room | None) -> None:
             room=room.label,
             max=limits.people_per_room,
         )
+
+
+def _make_place(chat: Chat, room: Room) -> None:
+    """End the session of a guest without a connection, the one that broke first, to make a place in a full room."""
+    ghost = next((session for session in chat.tickets.guests() if room.id in session.rooms), None)
+    if ghost is not None:
+        sign_out(chat, ghost)

@@ -51,6 +51,7 @@ def call(chat: Chat, person: Person, name: str) -> None:
     chat.users.remove(person)
     person.name = name
     chat.users.add(person)
+    _touch(chat, person)
     for room in rooms_of(person):
         _tell(chat, room, Renamed(room.label, old, room.user_of(person)))
 
@@ -71,6 +72,7 @@ def recolor(chat: Chat, session: Session, command: Recolor, supply: Supply | Non
         return SaveAccount(msgspec.structs.replace(account, color=color), before=account)
     if color != person.color:
         person.color = color
+        _touch(chat, person)
         for room in rooms_of(person):
             _tell(chat, room, ColorChanged(room.label, room.user_of(person)))
     return Named(person.user)
@@ -90,6 +92,7 @@ def go_away(chat: Chat, session: Session, command: GoAway, supply: Supply | None
         )
     if text != person.away:
         person.away = text
+        _touch(chat, person)
         for room in rooms_of(person):
             _tell(chat, room, AwayChanged(room.label, room.user_of(person), text or UNSET))
     return Away(text or UNSET)
@@ -143,6 +146,7 @@ def ignored(chat: Chat, session: Session, command: ListIgnored, supply: Supply |
 def _set_ignores(chat: Chat, session: Session, ignores: dict[PersonId, str]) -> Ignored:
     chat.audience.catch_up(session)  # what is pending was said before
     session.ignores = ignores
+    chat.tickets.touch(session)
     chat.audience.refilter(session)
     return _ignored(chat, session)
 
@@ -163,6 +167,11 @@ def _find(chat: Chat, name: str) -> Person:
         shown = name[:64]
         raise ChatError(Code.NO_SUCH_USER, f"There is nobody called {shown} here.", user=shown)
     return person
+
+
+def _touch(chat: Chat, person: Person) -> None:
+    for session in person.sessions:
+        chat.tickets.touch(session)
 
 
 def _tell(chat: Chat, room: Room, event: Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET
 
 from tcpchat.core import standing
 from tcpchat.core.accounts import Account, CredentialKind, State
@@ -15,6 +16,7 @@ from tcpchat.core.credentials import DAY_MS, own_account, own_password, protecte
 from tcpchat.core.entries import PersonId
 from tcpchat.core.events import User
 from tcpchat.core.health import check_keeping
+from tcpchat.core.keeping import issue
 from tcpchat.core.login import admit, check_anonymous, check_kept, land
 from tcpchat.core.markers import follow
 from tcpchat.core.membership import sign_out
@@ -58,9 +60,12 @@ def register(chat: Chat, session: Session, command: Register, supply: Supply | N
     if isinstance(supply, ChatError):
         raise supply
     if isinstance(supply, Account):
+        before = session.person
         user = _become(chat, session, supply)
         session.reads = session.reads or command.reads or isinstance(command, Enrol)
-        return Named(user)
+        if session.person is before:  # the session goes on
+            return Named(user)
+        return Named(user, session=issue(chat, session) or UNSET)
     name = _check_registration(chat, session, command.name, command.code)
     if supply is None and chat.policy.registration == "invitation":
         return Invite(chat.policy.invites(command.code))
@@ -154,6 +159,7 @@ def _become(chat: Chat, session: Session, account: Account) -> User:
         for direct in person.directs.values():
             direct.stored = not direct.lasting  # from the next word on it is kept for both
         session.credential, session.proof = credential, CredentialKind.PASSWORD
+        chat.tickets.touch(session)
         call(chat, person, account.name)  # it may be spelled another way
         return person.user
     return admit(chat, session, Proven(account, credential)).user

@@ -11,6 +11,7 @@ from tcpchat.core.entries import Draft, Entry, PersonId, RoomId, RoomRecord, Sen
 from tcpchat.core.positions import Markers
 from tcpchat.core.proofs import Proof
 from tcpchat.core.roles import Membership
+from tcpchat.core.stored_session import SessionId, StoredSession
 from tcpchat.errors import ChatError
 
 
@@ -152,6 +153,19 @@ class Unlocked(msgspec.Struct, frozen=True, gc=False):
     """The key was right."""
 
 
+class Recognise(Request, frozen=True):
+    """The code of a session was shown; supplies `Recognised` if it is ``right``, else ``no-such-session``.
+
+    It goes the way of proofs, since it can be guessed like one.
+    """
+
+    right: bool
+
+
+class Recognised(msgspec.Struct, frozen=True, gc=False):
+    """The code was right."""
+
+
 class Protect(Request, frozen=True):
     """Make what a password is checked against; supplies a `Protected`, or ``weak-password``, or ``bad-field``.
 
@@ -265,6 +279,18 @@ class Noted(msgspec.Struct, frozen=True, gc=False):
     """It is noted; nobody waits to hear so."""
 
 
+class KeepSession(Request, frozen=True):
+    """Keep a session as it is now, for the time after a restart; supplies a `Noted`."""
+
+    session: StoredSession
+
+
+class EndSession(Request, frozen=True):
+    """Keep a session no longer; supplies a `Noted`."""
+
+    id: SessionId
+
+
 class NameRule(msgspec.Struct, frozen=True, gc=False):
     """What holds of a name: ``reserved`` for whom an admin gives it to, ``forbidden`` to all, or ``free`` again."""
 
@@ -347,17 +373,29 @@ Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted 
 Result = Committed | Sent | ChatError
 """What one change of a batch came to."""
 
-Known = Proven | Invited | Unlocked | Protected | IssuedToken | KeyRead | CredentialList
+Known = Proven | Invited | Recognised | Unlocked | Protected | IssuedToken | KeyRead | CredentialList
 """What a `Secretive` request comes to."""
 
 Supply = Committed | Sent | Page | AuditPage | StoredDirect | StoredNews | Known | ChatError
 """What a performed request gives back to the hub."""
 
-Change = Append | Recall | CreateRoom | DeleteRoom | SaveAccount | ChangeCredentials | NoteUse | Enact | ForgetSendings
+Change = (
+    Append
+    | Recall
+    | CreateRoom
+    | DeleteRoom
+    | SaveAccount
+    | ChangeCredentials
+    | NoteUse
+    | Enact
+    | ForgetSendings
+    | KeepSession
+    | EndSession
+)
 """The requests that go through the one FIFO of commits."""
 
 Reading = ReadPage | ReadAudit | ReadDirect | ReadNews
 """The requests that only read what is kept."""
 
-Secretive = Prove | Invite | Unlock | Protect | IssueToken | ReadKey | ListCredentials
+Secretive = Prove | Invite | Recognise | Unlock | Protect | IssueToken | ReadKey | ListCredentials
 """The requests about what proves who somebody is."""

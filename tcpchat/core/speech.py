@@ -218,6 +218,9 @@ def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
         # Who has logged in again meanwhile is another object, and the same person.
         person = chat.users.by_id(one.id) or one
         other, waits = direct.other(person).name, _waits(chat, direct, person.id)
+        for session in person.sessions:
+            if session.ticket is not None:
+                session.ticket.places.setdefault(direct.id, (Seq(entries[0].seq - 1), direct.epoch))
         for entry in entries:
             author = entry.draft.author
             mine = author == person.id

@@ -12,13 +12,17 @@ from tcpchat.core.accounts import Credential, CredentialId, CredentialKind
 from tcpchat.core.answers import RoomSummary
 from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
-from tcpchat.core.events import User
+from tcpchat.core.events import Event, User
 from tcpchat.core.positions import Position
 from tcpchat.core.repeats import Repeats
 from tcpchat.core.requests import StoredNews
 from tcpchat.core.roles import Membership, RoomRole
 from tcpchat.core.settings import OPEN, RoomSettings, decode
+from tcpchat.core.stored_session import SessionId
 from tcpchat.errors import ChatError
+
+Place = tuple[Seq, int]
+"""How far a log was read: the number of an entry, and the log's epoch."""
 
 _EMPTY = Seq(0)
 
@@ -61,6 +65,28 @@ class Making:
 
 
 @dataclass(slots=True, eq=False)
+class Ticket:
+    """What a session can be resumed by.
+
+    ``code`` is the hash of the code that was used last, ``next`` that of the one given since, if any: with the first
+    use of that the other is good no longer. ``detached`` is since when there is no connection, in ms since 1970, UTC;
+    0 while there is one. ``network`` is where it was last. ``screen``: a person reads, and not a program,
+    which knows what it has. ``places`` say of each room and conversation what has surely arrived there.
+    ``reads``: it showed all to somebody at once, as `Session.reads`. ``missed`` is what it must hear first.
+    """
+
+    id: SessionId
+    code: str = field(repr=False)
+    network: str
+    screen: bool
+    next: str = field(default="", repr=False)
+    reads: bool = False
+    detached: int = 0
+    places: dict[RoomId, Place] = field(default_factory=dict)
+    missed: list[Event] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
 class Session:
     """One login (or none yet) of one connection: the rooms it follows and the one it is speaking in.
 
@@ -95,6 +121,13 @@ class Session:
     # Why this session is being ended: it may do nothing more.
     ended: ChatError | None = None
     since: int = 0
+    # What brings it back after its connection broke; None: nothing does.
+    ticket: Ticket | None = None
+
+    @property
+    def detached(self) -> bool:
+        """Whether it has no connection just now."""
+        return self.ticket is not None and self.ticket.detached > 0
 
 
 @dataclass(slots=True, eq=False)
@@ -207,6 +240,11 @@ class Direct:
     def has(self, person: PersonId) -> bool:
         """Return whether it is a conversation of ``person``."""
         return person in (self.pair[0].id, self.pair[1].id)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of its log."""
+        return self.record.epoch
 
     @property
     def id(self) -> RoomId:

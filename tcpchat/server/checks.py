@@ -25,9 +25,12 @@ from tcpchat.core.requests import (
     Protected,
     Prove,
     Proven,
+    Recognise,
+    Recognised,
     Unlock,
     Unlocked,
 )
+from tcpchat.core.resumption import no_session
 from tcpchat.errors import ChatError, Code
 
 # An id that nobody has: ids are not negative.
@@ -38,6 +41,7 @@ WRONG_PASSWORD = "The name or the password is wrong."  # noqa: S105
 _WRONG_TOKEN = "The token is not valid: it was mistyped, or it has been revoked."  # noqa: S105
 _EXPIRED_TOKEN = "The token has expired. Please make a new one."  # noqa: S105
 _WRONG_KEY = "The name is wrong, or the signature is by none of its account's keys."
+_WRONG_SESSION = no_session().text
 _WRONG_CODE = "That is no invitation code."
 _WRONG_CERTIFICATE = "The name is wrong, or its account doesn't know your certificate."
 
@@ -128,6 +132,12 @@ class Checks:
             refused = key_needed(request.label, shown=True)
             raise WrongProof(refused.code, refused.text, **refused.facts)
         return Unlocked()
+
+    def recognise(self, request: Recognise) -> Recognised:
+        """Return that the code of a session is right, or raise ``no-such-session``; doesn't block."""
+        if not request.right:
+            raise WrongProof(Code.NO_SUCH_SESSION, _WRONG_SESSION)
+        return Recognised()
 
     def protect(self, request: Protect) -> Protected:
         """Return what a new password is checked against. Raises ``weak-password`` or ``bad-field``."""

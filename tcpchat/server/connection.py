@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from tcpchat.core.accounts import Account
 from tcpchat.core.answers import Answer, Done, Goodbye
-from tcpchat.core.commands import Command, Hello, Leave, Quit
+from tcpchat.core.commands import Command, Detach, Hello, Leave, Quit
 from tcpchat.core.entries import Entry, RoomId, Sent
 from tcpchat.core.events import Notice
 from tcpchat.core.names import HERE
@@ -159,13 +159,13 @@ class Connection:
         self._start(Request(error))
         self._outbox.count(_REFUSAL_BYTES)  # that is taken from who doesn't read, too
 
-    def end(self) -> None:
-        """No more lines will come: when all is answered, log out and close."""
+    def end(self, *, torn: bool = False) -> None:
+        """No more lines will come: when all is answered, log out and close; ``torn``: leave the session behind."""
         if not self._ended:
             self._ended = True
             self._forget_later()
             self._pace = None
-            self._waiting = Request(Quit())
+            self._waiting = Request(Detach() if torn else Quit())
             self._advance()
 
     def hurry(self) -> None:
@@ -203,6 +203,15 @@ class Connection:
     def fell_behind(self) -> None:
         """What happens is read from the logs from here on."""
         self.behind = True
+
+    def go_back(self) -> None:
+        """The session goes on from another connection: what it has missed is read from the logs first."""
+        self._services.laggards.begin(self.session, self)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether everything written has surely arrived on the peer's machine."""
+        return self._held is None and self._outbox.arrived
 
     def read_on(self) -> None:
         """The peer has read on in the logs: the answers to what is read may go."""

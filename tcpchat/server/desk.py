@@ -49,6 +49,13 @@ class Reader(Protocol):
     def fell_behind(self) -> None:
         """From here on it is told of the logs what it asks for, and nothing by itself."""
 
+    def go_back(self) -> None:
+        """It begins where its cursors stand, as if it had fallen behind."""
+
+    @property
+    def arrived(self) -> bool:
+        """Whether everything written to it has surely arrived on the peer's machine."""
+
     def read_on(self) -> None:
         """Its cursors have moved."""
 

@@ -107,6 +107,11 @@ class Laggards:
         self._noted[session] = reader
         self._schedule()
 
+    def begin(self, session: Session, reader: Reader) -> None:
+        """Let a session that is resumed read on from its cursors."""
+        self._add(session, reader, self._publisher.lag(session))
+        self.serve(session)
+
     def serve(self, session: Session) -> None:
         """Let one that fell behind read on, now that it can."""
         laggard = self._laggards.get(session)
@@ -152,7 +157,9 @@ class Laggards:
             self._schedule()
 
     def _set_aside(self, session: Session, reader: Reader) -> None:
-        lag = self._publisher.set_aside(session)
+        self._add(session, reader, self._publisher.set_aside(session))
+
+    def _add(self, session: Session, reader: Reader, lag: Lag) -> None:
         self._laggards[session] = _Laggard(session, reader, lag, reader.unsent, self._clock.seconds())
         reader.fell_behind()
         self._watch()

@@ -59,6 +59,14 @@ class Outbox:
         unsent: Callable[[], int] | None = getattr(self._transport, "unsent", None)
         return max(int(self.clogged), unsent() if unsent is not None else 0)
 
+    @property
+    def arrived(self) -> bool:
+        """Whether the peer's machine has acknowledged all that was written, as far as that can be told."""
+        if self.clogged or self.finished:
+            return False
+        arrived: Callable[[], bool] | None = getattr(self._transport, "arrived", None)
+        return arrived() if arrived is not None else self.unsent == 0
+
     def count(self, size: int) -> None:
         """Count ``size`` bytes that were written besides what is in the logs, if they are unread."""
         if self.clogged:

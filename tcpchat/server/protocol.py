@@ -34,13 +34,18 @@ _LOGGED = {
 }
 
 
+# With these the session is left behind, to be resumed: it isn't the peer who ends it, and it has done nothing wrong.
+_KEPT = (Code.SLOW_READER, Code.SHUTTING_DOWN)
+
+
 @implementer(IHalfCloseableProtocol)
 class ChatProtocol(LineSplitter):
     """The transport's side of a `Connection`: splits lines and hands them over while nothing blocks.
 
-    Four things say what becomes of input. ``paused``: lines are kept, until the connection calls `proceed`.
+    Five things say what becomes of input. ``paused``: lines are kept, until the connection calls `proceed`.
     ``_input_ended``: nothing more is taken, and once the kept lines are handed over the dialogue ends.
-    ``_half_closed``: the peer has ended its half, and may still read. ``_lost``: there is no peer any more.
+    ``_half_closed``: the peer has ended its half, and may still read. ``_lost``: there is no peer any more. ``_torn``:
+    nobody has said goodbye, so that the session is left behind when the dialogue ends.
 
     Under TLS the transport is a `TlsLayer`, and after its handshake everything begins anew: who speaks, the silence.
     """
@@ -71,6 +76,7 @@ class ChatProtocol(LineSplitter):
         self._input_ended = False
         self._half_closed = False
         self._lost = False
+        self._torn = False
         self._reason = _BY_PEER
         self._unlogged = False
         self.MAX_LENGTH = self._limits.early_line_bytes
@@ -144,6 +150,7 @@ class ChatProtocol(LineSplitter):
         """The connection is gone: the lines that came whole still count."""
         self._lost = True
         clean = bool(reason.check(ConnectionDone))
+        self._torn = self._torn or (not clean and not self._input_ended)
         if not clean and not self._outbox.finished:
             self._reason = "the connection broke" if reason.check(ConnectionLost) else reason.getErrorMessage()
         self._outbox.lost()
@@ -179,6 +186,7 @@ class ChatProtocol(LineSplitter):
 
     def input_torn(self) -> None:
         """The peer has ended its half without a goodbye: anybody may have cut off the rest of the last line."""
+        self._torn = self._torn or not self._input_ended
         self._end_half(complete=False)
 
     def tls_has_said(self, size: int) -> None:
@@ -216,6 +224,7 @@ class ChatProtocol(LineSplitter):
             self._drop_lines()
             return
         self._reason = _LOGGED.get(code, text)
+        self._torn = code in _KEPT
         if self._connection is not None:
             self._connection.release()  # what it was about to be told comes first
         self.finish(self._notice(text, code))
@@ -231,6 +240,7 @@ class ChatProtocol(LineSplitter):
             self._hang_up(text)
             return
         self._reason = text
+        self._torn = self._torn or (code in _KEPT and not self._input_ended)
         self._outbox.write(self._notice(text, code))
         if not self._input_ended:
             self.transport.pauseProducing()
@@ -352,7 +362,7 @@ class ChatProtocol(LineSplitter):
         """Once nothing more will come and everything is handed over, end the dialogue."""
         if self._input_ended and not self.paused and not self._busyReceiving:
             if self._connection is not None:
-                self._connection.end()
+                self._connection.end(torn=self._torn)
             elif not self._outbox.finished:
                 self.finish()
 

@@ -34,6 +34,7 @@ from tcpchat.core.requests import (
     Protect,
     Prove,
     ReadKey,
+    Recognise,
     Request,
     Supply,
     Unlock,
@@ -152,7 +153,7 @@ class Prover:
         if isinstance(request, IssueToken | ReadKey):  # these take no time
             done(_at_once(request))
             return
-        if not isinstance(request, Prove | Invite | Unlock | Protect | ListCredentials):
+        if not isinstance(request, Prove | Invite | Recognise | Unlock | Protect | ListCredentials):
             raise TypeError(f"{type(request).__name__} is not performed here")
         if self._stopped:
             done(ChatError(Code.SHUTTING_DOWN, "The server is shutting down."))
@@ -166,7 +167,9 @@ class Prover:
             return
         if wait and job.queue not in self._resting:
             self._rest(job, wait)
-        if job.turns is None:
+        if not wait and isinstance(request, Recognise):
+            self._recognise(job, request)
+        elif job.turns is None:
             self._jobs.add(job)
             self._readers.submit(self._work, job)
         else:
@@ -203,6 +206,15 @@ class Prover:
             case Prove(proof=SignatureProof()):
                 return self._signatures
         return self._lookups if _is_guess(request) else None
+
+    def _recognise(self, job: _Job, request: Recognise) -> None:
+        """Answer at once: it is known already whether the code is right, and when a network breaks down many ask."""
+        try:
+            outcome: Supply = self._checks.recognise(request)
+        except WrongProof as error:
+            self._failed(job)
+            outcome = error.detached()
+        job.done(outcome)
 
     def _queue(self, job: _Job, turns: Turns[_Job]) -> None:
         self._turns.for_each, self._turns.total = self._limits.checks_per_address, self._limits.checks
@@ -263,6 +275,8 @@ class Prover:
                 return self._checks.prove(request)
             case Invite():
                 return self._checks.invite(request)
+            case Recognise():
+                return self._checks.recognise(request)
             case Unlock():
                 return self._checks.unlock(request)
             case Protect():
@@ -331,7 +345,7 @@ class Prover:
 
 def _is_guess(request: Request) -> bool:
     """Return whether what is asked may be a guess at a secret."""
-    return isinstance(request, Prove | Invite | Unlock)
+    return isinstance(request, Prove | Invite | Recognise | Unlock)
 
 
 def _at_once(request: IssueToken | ReadKey) -> Supply:

@@ -70,7 +70,7 @@ class Publisher:
         self._sessions[session] = reader
 
     def detach(self, session: Session) -> None:
-        """Forget a session that has left all its rooms."""
+        """Forget a session that has left all its rooms, or reads none of them any more."""
         self.abandon(session)
         self._sessions.pop(session, None)
         self._ignoring.discard(session)
@@ -125,8 +125,8 @@ class Publisher:
 
     def refocus(self, session: Session) -> None:
         """Sort the session's readers anew, after its current room has changed."""
-        reader = self._sessions[session]
-        if reader.encoder(current=True) is reader.encoder(current=False):
+        reader = self._sessions.get(session)
+        if reader is None or reader.encoder(current=True) is reader.encoder(current=False):
             return
         self.resort(session)
 
@@ -181,14 +181,20 @@ class Publisher:
         if lag is not None:
             lag.directs.setdefault(room, Cursor(event.seq - 1))
             return
-        _catch_up(session, self._patient)
-        reader = self._sessions[session]
-        reader.deliver(reader.encoder(current=False).encode((event,)))
+        reader = self._sessions.get(session)
+        if reader is not None:
+            _catch_up(session, self._patient)
+            reader.deliver(reader.encoder(current=False).encode((event,)))
 
     def send(self, session: Session, event: Event) -> None:
-        """Send one event to one session, after who came and went: one of them may have caused it."""
+        """Send one event to one session, after who came and went: one of them may have caused it.
+
+        Of who has no connection nothing is kept.
+        """
+        reader = self._sessions.get(session)
+        if reader is None:
+            return
         _catch_up(session, self._patient)
-        reader = self._sessions[session]
         data = reader.encoder(current=False).encode((event,))
         if data:
             reader.address(data)
@@ -223,6 +229,24 @@ class Publisher:
             everybody.catch_up(session)
             everybody.set_aside(session, 0)
         return lag
+
+    def read_from(self, session: Session, rooms: Mapping[RoomId, int], directs: Mapping[RoomId, int]) -> None:
+        """Let a session read its rooms, and conversations, from after these entries on: like one that fell behind."""
+        lag = self.set_aside(session)
+        for room, cursor in lag.rooms.items():
+            cursor.seq, cursor.stirred = rooms[room], True
+        lag.directs = {room: Cursor(seq) for room, seq in directs.items()}
+        lag.rooms_changed = True
+        self._sessions[session].go_back()
+
+    def lag(self, session: Session) -> Lag:
+        """Return what is kept of a session that reads from its cursors."""
+        return self._lags[session]
+
+    def arrived(self, session: Session) -> bool:
+        """Return whether all that one session was told has surely arrived on the peer's machine."""
+        reader = self._sessions.get(session)
+        return reader is not None and session not in self._lags and reader.arrived
 
     def take_back(self, session: Session) -> None:
         """Let a session read its rooms from the next event on, having read everything before it."""

@@ -61,6 +61,7 @@ from tcpchat.store.log import LogWriter
 from tcpchat.store.order import load_order
 from tcpchat.store.positions import load_positions
 from tcpchat.store.reading import load_rooms
+from tcpchat.store.sessions import load_sessions
 
 __all__ = ["ChatService", "Options", "makeService", "make_service"]
 
@@ -207,6 +208,7 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
         accounts = load_accounts(engine)
         order = load_order(engine)
         positions = load_positions(engine)
+        stored = load_sessions(engine)
         records, unfinished = load_rooms(engine, epoch=_new_id() >> 10, now=_now())
     except OSError as error:
         raise StartError(f"can't open the database {url.database}: {error.strerror or error}") from None
@@ -271,6 +273,7 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
         security = Security(add_context(certificate) if certificate else None, required=settings.tls_required)
     except BadCertificate as error:
         raise StartError(f"TLS can't be spoken: {error}") from None
+    hub.restore_sessions(stored.sessions, stored.directs)
     factory = ChatFactory(services, settings.trusted, capacity, security, settings.trusted_proxies)
     ports = listen(
         reactor, factory, settings.port, settings.endpoints, lambda source: SecureFactory(factory, add_context(source))

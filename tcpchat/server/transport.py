@@ -8,8 +8,9 @@ from contextlib import suppress
 from fcntl import ioctl
 from typing import Any
 
-from twisted.internet import tcp, unix
+from twisted.internet import main, tcp, unix
 from twisted.internet.interfaces import IListeningPort
+from twisted.python.failure import Failure
 
 
 class _DirectWrites:
@@ -22,6 +23,8 @@ class _DirectWrites:
     """
 
     socket: Any
+    # A write has failed: the kernel tells of an error once, and of an end after it that is none.
+    _broken = False
 
     def write(self: Any, data: bytes) -> None:
         """Send ``data``, or as much of it as the kernel takes; what is left, and any error, is Twisted's."""
@@ -37,10 +40,20 @@ class _DirectWrites:
             return
         try:
             sent = self.socket.send(data)
-        except OSError:  # full, or broken: Twisted will try again and see
+        except (BlockingIOError, BrokenPipeError):  # full; or the peer has closed, as it will be read
             sent = 0
+        except OSError:  # Twisted will try again and see
+            sent = 0
+            self._broken = True
         if sent < len(data):
             super().write(data[sent:] if sent else data)  # type: ignore[misc]
+
+    def readConnectionLost(self: Any, reason: Failure) -> None:
+        """The peer has ended its half, unless the connection is broken: nobody has said goodbye then."""
+        if self._broken:
+            self.connectionLost(Failure(main.CONNECTION_LOST))
+        else:
+            super().readConnectionLost(reason)  # type: ignore[misc]
 
     def unsent(self: Any) -> int:
         """Return how many bytes the peer has yet to take: those kept here, and those that the kernel keeps."""

@@ -7,12 +7,22 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 
 from tcpchat.core.accounts import Account, CredentialId
-from tcpchat.core.requests import ChangeCredentials, CredentialsChanged, Enact, Noted, NoteUse, SaveAccount
+from tcpchat.core.requests import (
+    ChangeCredentials,
+    CredentialsChanged,
+    Enact,
+    EndSession,
+    KeepSession,
+    Noted,
+    NoteUse,
+    SaveAccount,
+)
 from tcpchat.errors import ChatError, Code
 from tcpchat.store.accounts import change_credentials, note_uses, save
 from tcpchat.store.order import enact
+from tcpchat.store.sessions import keep_sessions
 
-RowChange = SaveAccount | ChangeCredentials | NoteUse | Enact
+RowChange = SaveAccount | ChangeCredentials | NoteUse | Enact | KeepSession | EndSession
 
 Removed = Sequence[CredentialId]
 """What one `ChangeCredentials` removed, the oldest first."""
@@ -39,6 +49,8 @@ def apply(connection: Connection, changes: Sequence[RowChange]) -> list[Removed]
                 enact(connection, change)
     if uses := [change for change in changes if isinstance(change, NoteUse)]:  # nothing before depends on them
         note_uses(connection, uses)
+    if sessions := [change for change in changes if isinstance(change, KeepSession | EndSession)]:
+        keep_sessions(connection, sessions)
     return removed
 
 
@@ -50,7 +62,7 @@ def result(change: RowChange, removed: Iterator[Removed]) -> Account | Credentia
         case ChangeCredentials(account, add):
             gone = tuple(next(removed))
             return CredentialsChanged(account, gone, add if gone or not change.if_present else ())
-        case NoteUse():
+        case NoteUse() | KeepSession() | EndSession():
             return Noted()
         case Enact():
             return change

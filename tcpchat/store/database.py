@@ -28,7 +28,7 @@ from tcpchat.core.urls import masked
 from tcpchat.errors import StartError
 from tcpchat.store.schema import metadata
 
-REVISION = "0005"
+REVISION = "0006"
 """The schema this program is written for; a test compares it with the migrations."""
 
 # Alembic's own table, as it would make it.

@@ -32,6 +32,7 @@ from tcpchat.store.database import HeldElsewhere, hold, release
 from tcpchat.store.driver import DriverStatement, driver_cursor
 from tcpchat.store.order import forget_room
 from tcpchat.store.positions import begin
+from tcpchat.store.rooms import room_row
 from tcpchat.store.schema import batches, entries, rooms
 from tcpchat.store.sendings import Sendings, Sifted, forget, sendings_of
 
@@ -326,11 +327,6 @@ class LogWriter:
         if self._connection is not None:
             self._connection.invalidate()
             self._connection = None
-
-
-def room_row(record: RoomRecord) -> dict[str, object]:
-    """Return the row of ``rooms`` for a new room."""
-    return msgspec.structs.asdict(record) | {"deleted": None}
 
 
 def _runs(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:

@@ -10,8 +10,8 @@ from tcpchat.core.catalogue import lobby_record
 from tcpchat.core.entries import LOBBY_ID, Draft, Entry, Kind, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.names import LOBBY
 from tcpchat.core.requests import Page, ReadPage
-from tcpchat.store.log import room_row
 from tcpchat.store.positions import room_record
+from tcpchat.store.rooms import room_row
 from tcpchat.store.schema import entries, rooms
 
 

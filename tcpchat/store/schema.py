@@ -190,3 +190,24 @@ audit = Table(
     Column("room_name", exact(64), nullable=False),
     Index("audit_room", "room", "id"),
 )
+
+# What brings back those whose connections broke. The codes are hashes; an empty one is none, and so is credential 0.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("code", exact(64), nullable=False),
+    Column("next", exact(64), nullable=False),
+    Column("person", BigInteger, nullable=False),
+    Column("name", exact(64), nullable=False),
+    Column("color", exact(20), nullable=True),
+    Column("registered", Boolean, nullable=False),
+    Column("credential", BigInteger, nullable=False),
+    Column("proof", SmallInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("address", exact(64), nullable=False),
+    # Since when there is no connection, in ms since 1970, UTC; 0 while there was one.
+    Column("detached", BigInteger, nullable=False),
+    # Belongings as JSON.
+    Column("state", long_text(), nullable=False),
+)

@@ -30,6 +30,7 @@ from tcpchat.core.answers import (
     Named,
     News,
     Profile,
+    Resumed,
     RoomList,
     RoomNamed,
     RoomSummary,
@@ -91,6 +92,7 @@ _NEWS_SHOWN = 20
 # What most people never need: the help only says that it is there.
 _FOR_FEW = ("Moderation", "Administration")
 _LOGGING = "What is said here is logged, and shown to those who come later."
+_REPEATED = "This was said meanwhile; of the first lines you may have seen some."
 _ENTER = "Type /join lobby to enter one, or /rooms to see them."
 
 
@@ -211,6 +213,8 @@ def _phrase(event: Event, view: View, me: str, *, current: bool) -> str:
             return f"In {room} {' and '.join(filter(None, moves))}; {people} are there."
         case Members(room, users, people):
             return f"Now in {room}: {_listed(users, people)}."
+        case Gap(room, _, 0):
+            return f"What was said in {room} was taken away, and its numbers begin anew."
         case Gap(room, first, last):
             missing = f"{first} is" if first == last else f"{first} to {last} are"
             return f"Of what was said in {room}, {missing} missing: it can't be read any more."
@@ -251,9 +255,12 @@ def phrase_answer(asked: object, answer: Answer, me: str, view: View) -> list[st
             return [_registered(user), *phrase_answer(None, answer, me, view)]
         case Arrived(user, lobby, news):
             hello = f"Hello, {user.name}. Type /help to see what you can do."
+            code = [f"If the connection breaks, come back with /resume {answer.session}"] if answer.session else []
             if isinstance(lobby, ChatError):
-                return [hello, phrase_error(lobby), *_news(news)]
-            return [hello, _LOGGING, *_joined(lobby, user.name, view), *_news(news, lobby.room)]
+                return [hello, *code, phrase_error(lobby), *_news(news)]
+            return [hello, _LOGGING, *code, *_joined(lobby, user.name, view), *_news(news, lobby.room)]
+        case Resumed():
+            return _resumed(answer)
         case JoinedRoom():
             return _joined(answer, me, view)
         case LeftRoom(room, _, current):
@@ -346,6 +353,17 @@ def _log(
     if older and entries:
         lines.append(f"For what was said before, type /history {place}{len(entries)} {entries[0].seq}")
     return lines
+
+
+def _resumed(answer: Resumed) -> list[str]:
+    """Return what is said to who comes back, before what was missed."""
+    rooms = f" You are in {_named([room.room for room in answer.rooms])}." if answer.rooms else ""
+    lines = [
+        f"Welcome back, {answer.user.name}.{rooms}",
+        f"The next time, come back with /resume {answer.session}",
+        _focus(answer.current),
+    ]
+    return [*lines, _REPEATED] if answer.repeated else lines
 
 
 def _room(room: RoomSummary) -> str:

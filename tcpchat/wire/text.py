@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from tcpchat.core.answers import Answer, Arrived, Greeting, Named
+from tcpchat.core.answers import Answer, Arrived, Greeting, Named, Resumed
 from tcpchat.core.commands import Arrive, Command, Logout, Unregister
 from tcpchat.core.events import Event
 from tcpchat.errors import ChatError, Code
@@ -136,7 +136,7 @@ class TextCodec:
                 return said + self._pose(*again)
             error = phrase_error(answer)
             return said + self._settled((error,) if self._name else (error, NAME_QUESTION))
-        if isinstance(answer, Arrived | Named):
+        if isinstance(answer, Arrived | Named | Resumed):
             self._name = answer.user.name
         elif isinstance(request.asks, Logout | Unregister):
             self._name = ""

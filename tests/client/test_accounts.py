@@ -348,6 +348,8 @@ def test_what_an_account_was_unsure_of_is_told_when_it_can_t_be_sent_again(house
     guest.connect(house)
     guest.type("one")
     lose_an_answer(house, guest, arrived=False)
+    house.clock.advance(house.chat.limits.resume_account_days * 86_400)
+    house.hub.tick()
     house.store.credentials.clear()
     guest.take()
     guest.connect(house)

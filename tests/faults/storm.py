@@ -102,12 +102,12 @@ class Storm:
         self._seed = seed
         self._under_way = threading.Semaphore(0)
         self._ambush: Callable[[], None] | None = None
-        person = daemon.text("rita")
+        person = daemon.text(f"rita{number}")
         person.say(*(f"/join {room}" for room in ROOMS[1:]))
         person.hear(f"You are in {ROOMS[-1]}")
         self._threads = [threading.Thread(target=self._watch, args=(person,))]
         for index in range(_READERS):
-            reader = _in_all_rooms(daemon, f"reader{index}")
+            reader = _in_all_rooms(daemon, f"reader{number}.{index}")
             self._threads.append(threading.Thread(target=self._read, args=(reader,)))
         for index in range(_WRITERS):
             writer = _in_all_rooms(daemon, f"writer{number}.{index}")

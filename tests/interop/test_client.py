@@ -136,7 +136,7 @@ def test_nothing_is_missed_and_nothing_repeated_through_a_restart(fixed: tuple[D
     heard += person.hear("There is no connection: that was not sent.")
     # While the client waits its second, or comes back, the rooms go on, by more than two pages of the log.
     daemon.start()
-    script = daemon.json("jason")
+    script = daemon.json("jason2")
     for room, count in (("tea", 3), ("cake", 450)):
         script.request("join", room=room)
         asked = [script.line("say", room=room, text=f"{room} {number}") for number in range(1, count)]
@@ -148,10 +148,10 @@ def test_nothing_is_missed_and_nothing_repeated_through_a_restart(fixed: tuple[D
     script.event("message", room="cake", text="now")
     script.request("say", room="tea", text="tea 3")
     script.request("say", room="cake", text="cake 450")
-    heard += person.hear("jason: cake 450")
+    heard += person.hear("jason2: cake 450")
 
     assert "You are connected again." in heard
-    said = [found[1] for line in heard if (found := re.match(r"jason(?: in \w+)?: (\w+ \d+)", line))]
+    said = [found[1] for line in heard if (found := re.match(r"jason2?(?: in \w+)?: (\w+ \d+)", line))]
     assert [text for text in said if text.startswith("tea")] == [f"tea {number}" for number in range(4)]
     assert [text for text in said if text.startswith("cake")] == [f"cake {number}" for number in range(451)]
     assert heard.count("tina: now") == 1

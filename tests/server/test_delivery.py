@@ -53,7 +53,7 @@ from tests.transport import MemoryTransport
 PATIENCE_SECONDS = 5.0
 _TRUSTED = (ip_network("192.0.2.0/24"),)
 # Most of what is read is in no memory, so that pages are under way as well.
-_LIMITS = Limits(tail_entries=2, moves_told=1)
+_LIMITS = Limits(tail_entries=2, moves_told=1, resume_guest_seconds=0)
 # More than the shortest time between two batches.
 _PAUSE_SECONDS = 0.005
 _TURN_SECONDS = 0.000_001

@@ -469,7 +469,7 @@ def test_who_takes_nothing_at_all_for_very_long_is_closed_with_a_reason(
     slow.transport.start_reading()
     assert "You have read nothing for 10 minutes: connect again to read on." in slow.transport.take().decode()
     house.clock.advance(Limits().drain_seconds)
-    assert house.hub.users.get("slow") is None
+    assert "slow" not in house.present
     assert not house.clock.getDelayedCalls()
 
 
@@ -516,7 +516,7 @@ def test_nothing_is_left_of_who_ends_while_it_is_behind(house: House, end: str) 
     else:
         slow.transport.tear()
     house.settle()
-    assert house.hub.users.get("slow") is None
+    assert "slow" not in house.present
     assert not house.laggards._laggards
     assert not house.laggards._ready
     assert house.chat.audience._lags == {}  # type: ignore[attr-defined]

@@ -198,7 +198,7 @@ def test_who_hangs_up_gets_no_more_work_than_who_stays() -> None:
     house.settle()
     assert handled.count("ListUsers") <= 4
     assert [entry.draft.text for entry in house.store.logs[LOBBY_ID]] == ["last words"]
-    assert house.hub.users.get("nina") is None
+    assert house.present == []
 
 
 # The same text again and again.

@@ -293,7 +293,8 @@ def test_a_torn_connection_loses_no_whole_line_and_says_no_half_one() -> None:
     transport.receive(b"nina\nhello\nhal")
     transport.tear()
     house.settle()
-    assert listener.take() == ["nina joined lobby.", "nina: hello", "nina left lobby."]
+    assert listener.take() == ["nina joined lobby.", "nina: hello"]
+    assert house.present == ["bob"]
 
 
 def test_quit_says_goodbye_and_closes() -> None:
@@ -365,8 +366,7 @@ def test_a_peer_that_breaks_off_in_a_flood_leaves_no_ghost() -> None:
     flood.transport.receive(b"".join(b'{"op":"say","data":{"room":"lobby","text":"%d"}}\n' % n for n in range(500)))
     flood.transport.tear()
     house.settle()
-    assert watch.take()[-1]["op"] == "left"
-    assert house.hub.users.get("flood") is None
+    assert house.present == ["watch"]
     assert len(house.store.logs[LOBBY_ID]) <= 20
 
 
@@ -473,7 +473,7 @@ def test_who_has_ended_its_half_and_reads_nothing_is_not_there_for_ever(house: H
     house.clock.advance(Limits().login_seconds)
     house.clock.advance(Limits().drain_seconds)
     assert script.transport.closed
-    assert len(house.hub.users) == 0
+    assert house.present == []
 
 
 def test_a_page_of_history_is_bounded_in_bytes() -> None:
@@ -545,7 +545,8 @@ def test_a_peer_that_breaks_off_while_its_answers_wait_leaves_no_ghost(half_clos
     assert house.hub.users.get("nina") is not None
     nina.transport.tear()
     house.settle()
-    assert house.hub.users.get("nina") is None
+    assert house.present == []
+    assert (house.hub.users.get("nina") is None) is half_closed
     assert len(house.factory.connections) == 0
 
 

@@ -36,6 +36,8 @@ from tcpchat.core.requests import (
     Protected,
     Prove,
     Proven,
+    Recognise,
+    Recognised,
     Request,
     Supply,
     Unlock,
@@ -791,6 +793,20 @@ def test_every_kind_of_proof_counts_and_waits_with_the_others(house: House) -> N
     assert isinstance(told[0], Invited)
     fail(house, 1)
     assert [type(house.ask(request)[0]) for request in (*wrong, Invite(right=True))] == [ChatError] * 5
+
+
+def test_a_guess_at_a_session_counts_and_waits_like_any_proof(house: House) -> None:
+    assert isinstance(house.ask(Recognise(right=True))[0], Recognised)
+    for number in range(5):
+        told = house.ask(Recognise(right=False))
+        if number:  # the first is answered at once, and the others have to wait
+            house.clock.advance(5)
+            house.turn()
+        assert isinstance(told[0], WrongProof)
+    told = house.ask(Recognise(right=True))
+    assert [one.code for one in told if isinstance(one, ChatError)] == [Code.TOO_MANY_ATTEMPTS]
+    house.clock.advance(60)
+    assert isinstance(house.ask(Recognise(right=True))[0], Recognised)
 
 
 def test_who_was_there_before_is_not_kept_out_by_a_guesser_behind_the_same_router(house: House) -> None:

@@ -64,6 +64,11 @@ class Member:
     def fell_behind(self) -> None:
         pass
 
+    arrived = True
+
+    def go_back(self) -> None:
+        pass
+
     def read_on(self) -> None:
         pass
 

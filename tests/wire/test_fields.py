@@ -15,7 +15,7 @@ from tests.house import House, Script
 GIVEN: dict[str, Any] = {
     "room": "tea", "user": "bob", "text": "x", "to": "bob", "name": "nina2", "password": "correct horse", "old": "a",
     "new": "b", "seq": 1, "role": "user", "rule": "free", "event": "login", "code": "x", "kind": "user", "search": "",
-    "what": "login",
+    "what": "login", "session": "kx3m-7pqa-b2zw-ymth",
 }  # fmt: skip
 LISTS: list[object] = [[], [1], {}, {"a": 1}]
 WRONG: dict[str, list[object]] = {
@@ -33,7 +33,7 @@ def _type(field: msgspec.structs.FieldInfo) -> str:
     info = msgspec.inspect.type_info(field.type)
     kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
     names = {type(kind).__name__ for kind in kinds} - {"NoneType", "UnsetType"}
-    for name, kind in (("Int", "integer"), ("Bool", "boolean"), ("Struct", "object")):
+    for name, kind in (("Int", "integer"), ("Bool", "boolean"), ("Struct", "object"), ("Dict", "object")):
         if any(known.startswith(name) for known in names):
             return kind
     return "string"

@@ -16,7 +16,7 @@ ROWS = (
         op="login",
         data="name?, color?; one of password?, token?, signature? (base64), certificate? (true); reads?",
         reply="user, rooms; of an account following: [{room, unread, mentions}], directs: [{with, room, unread}], "
-        "more_directs?",
+        "more_directs?, session?",
     ),
     Row(
         local.AskLogin,
@@ -25,6 +25,23 @@ ROWS = (
         words=("/login",),
         parameters=(Parameter("NAME", "name"), Parameter("PASSWORD", "password", rest=True, optional=True)),
         example="/login nina",
+    ),
+    Row(
+        commands.Resume,
+        GROUP,
+        "Go on with a session whose connection broke, by its code; what you have missed follows.",
+        op="resume",
+        data="session, cursors? ({room: seq, or {seq, epoch?}})",
+        reply="user, session, rooms: [{room, topic, head, epoch, after, people}], lost: [{room, code, message}], "
+        "current?",
+    ),
+    Row(
+        commands.ComeBack,
+        GROUP,
+        "Go on where the screen stopped when your connection broke; the code was shown when you came.",
+        words=("/resume",),
+        parameters=(Parameter("CODE", "session", rest=True),),
+        example="/resume kx3m-7pqa-b2zw-ymth",
     ),
     Row(
         commands.Logout,
@@ -40,7 +57,7 @@ ROWS = (
         "Make an account of the guest you are, or of a free name: the name is yours from then on.",
         op="register",
         data="password, name?, code?, reads?",
-        reply="user",
+        reply="user, session?",
     ),
     Row(
         local.AskRegister,

@@ -1,0 +1,171 @@
+"""The sessions that can be brought back after their connections broke, by codes that only their owners know."""
+
+from __future__ import annotations
+
+from base64 import b32encode
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from itertools import islice
+
+from tcpchat.core.state import Session, Ticket
+
+# 80 bits: at a thousand guesses a second, which no network may make, one in 38 million years is right.
+_CODE_BYTES = 10
+_GROUP = 4
+
+
+class Tickets:
+    """The sessions that can be resumed. Of those without a connection the first to break comes first."""
+
+    def __init__(self) -> None:
+        self._codes: dict[str, Session] = {}
+        self._guests: dict[Session, None] = {}
+        self._accounts: dict[Session, None] = {}
+        self._networks: dict[str, dict[Session, None]] = {}
+        # Those with connections, which are looked at in turn, and those that are stored otherwise than they are by now.
+        self._readers: dict[Session, None] = {}
+        self._stale: dict[Session, None] = {}
+
+    def __len__(self) -> int:
+        """Return how many sessions have no connection."""
+        return len(self._guests) + len(self._accounts)
+
+    def find(self, code: str) -> Session | None:
+        """Return the session of which ``code`` is a code that is good."""
+        return self._codes.get(digest(code))
+
+    def add(self, session: Session, ticket: Ticket) -> None:
+        """Let a session be resumed."""
+        session.ticket = ticket
+        self._codes[ticket.code] = session
+        if ticket.next:
+            self._codes[ticket.next] = session
+        self._readers[session] = None
+
+    def renew(self, session: Session, used: str, new: str) -> None:
+        """Put the hash of a ``new`` code in the place of the one that was ``used``, which is good until ``new`` is."""
+        ticket = session.ticket
+        assert ticket is not None
+        kept = digest(used)
+        for code in (ticket.code, ticket.next):
+            if code != kept:
+                self._codes.pop(code, None)
+        ticket.code, ticket.next = kept, new
+        self._codes[new] = session
+
+    def replace(self, session: Session, new: str) -> None:
+        """Put the hash of a ``new`` code in the place of all there were."""
+        ticket = session.ticket
+        assert ticket is not None
+        for code in (ticket.code, ticket.next):
+            self._codes.pop(code, None)
+        ticket.code, ticket.next = new, ""
+        self._codes[new] = session
+
+    def move(self, old: Session, new: Session, network: str) -> None:
+        """Let the session ``new``, which comes from ``network``, be what ``old`` was, with a connection."""
+        ticket = self.remove(old)
+        assert ticket is not None
+        ticket.detached, ticket.network = 0, network
+        self.add(new, ticket)
+
+    def remove(self, session: Session) -> Ticket | None:
+        """Let a session be resumed no more; return what it was to be resumed by."""
+        ticket, session.ticket = session.ticket, None
+        if ticket is None:
+            return None
+        self._codes.pop(ticket.code, None)
+        self._codes.pop(ticket.next, None)
+        self._readers.pop(session, None)
+        self._stale.pop(session, None)
+        self._reattach(session, ticket)
+        return ticket
+
+    def detach(self, session: Session, now: int) -> None:
+        """The session has no connection any more."""
+        ticket = session.ticket
+        assert ticket is not None
+        assert session.person is not None
+        ticket.detached = now
+        self._readers.pop(session, None)
+        if session.person.registered:
+            self._accounts[session] = None
+        else:
+            self._guests[session] = None
+            self._networks.setdefault(ticket.network, {})[session] = None
+
+    def guests(self) -> Iterator[Session]:
+        """Return the guests without a connection."""
+        return iter(self._guests)
+
+    def guests_of(self, network: str) -> int:
+        """Return how many guests of a network have no connection."""
+        return len(self._networks.get(network, ()))
+
+    def first_guest(self, network: str | None = None) -> Session | None:
+        """Return the guest whose connection broke first, of one network or of all."""
+        return next(iter(self._guests if network is None else self._networks.get(network, ())), None)
+
+    def first_account(self) -> Session | None:
+        """Return the session of an account whose connection broke first."""
+        return next(iter(self._accounts), None)
+
+    def over(self, guests: int, accounts: int, most: int) -> list[Session]:
+        """Return up to ``most`` sessions of guests, and as many of accounts, that broke by these moments."""
+        return [
+            session
+            for sessions, last in ((self._guests, guests), (self._accounts, accounts))
+            for session in islice(sessions, most)
+            if session.ticket is not None and session.ticket.detached <= last
+        ]
+
+    def touch(self, session: Session) -> None:
+        """What is stored of a session is no longer so."""
+        if session.ticket is not None:
+            self._stale[session] = None
+
+    def is_stale(self, session: Session) -> bool:
+        """Return whether a session is stored otherwise than it is; from now on it counts as stored."""
+        return self._stale.pop(session, self) is None
+
+    def take_stale(self, most: int) -> list[Session]:
+        """Return up to ``most`` sessions that are to be stored anew."""
+        taken = list(islice(self._stale, most))
+        for session in taken:
+            del self._stale[session]
+        return taken
+
+    def next_readers(self, most: int) -> list[Session]:
+        """Return up to ``most`` sessions with connections, those that were looked at longest ago."""
+        taken = list(islice(self._readers, most))
+        for session in taken:
+            del self._readers[session]
+            self._readers[session] = None
+        return taken
+
+    def _reattach(self, session: Session, ticket: Ticket) -> None:
+        if not ticket.detached:
+            return
+        self._accounts.pop(session, None)
+        if session in self._guests:
+            del self._guests[session]
+            others = self._networks[ticket.network]
+            del others[session]
+            if not others:
+                del self._networks[ticket.network]
+
+
+def new_code(new_id: Callable[[], int]) -> str:
+    """Return a new code of 80 bits, for people to type: ``kx3m-7pqa-b2zw-ymth``. ``new_id`` gives 63 random bits."""
+    number = (new_id() << 63 | new_id()) % (1 << 8 * _CODE_BYTES)
+    text = b32encode(number.to_bytes(_CODE_BYTES, "big")).decode().lower()
+    return "-".join(text[start : start + _GROUP] for start in range(0, len(text), _GROUP))
+
+
+def digest(code: str) -> str:
+    """Return what is kept of a code: its SHA-256. Of 80 random bits that is as good as a slow hash.
+
+    Capitals, spaces and hyphens make no difference.
+    """
+    plain = "".join(code.split()).replace("-", "").lower()
+    return sha256(plain.encode()).hexdigest()
