@@ -47,7 +47,8 @@ def arrived(house: House, name: str = "nina") -> tuple[Terminal, list[str]]:
     person.type(f"/login {name} {SECRET}")
     lines = person.take()
     person.name = name
-    return person, lines[lines.index("What is said here is logged, and shown to those who come later.") + 1 :]
+    came_back = next(place for place, line in enumerate(lines) if line.startswith("If the connection breaks, "))
+    return person, lines[came_back + 1 :]
 
 
 def tick(house: House) -> None:

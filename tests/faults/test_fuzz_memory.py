@@ -125,7 +125,9 @@ def _storm(house: House, chance: random.Random, attempts: Iterator[Attempt]) -> 
     for fuzzer in fuzzers:
         fuzzer.hang_up()
     _settle(house)
-    house.clock.advance(200)  # nobody's time limit is left
+    house.clock.advance(Limits().resume_guest_seconds + 1)  # nobody's time limit is left, and nobody comes back
+    house.hub.tick()
+    _settle(house)
     assert sorted(person.name for person in house.hub.users) == ["walter", "wendy"]
     assert sum(len(room.members) for room in house.hub.rooms) == 3
     assert len(list(house.factory.connections)) == 2
