@@ -9,6 +9,7 @@ import pytest
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State
 from tcpchat.core.addresses import parse_network
+from tcpchat.core.bans import Ban
 from tcpchat.core.chat import Policy
 from tcpchat.core.entries import PersonId
 from tcpchat.core.limits import Limits
@@ -254,6 +255,34 @@ def test_of_an_old_conversation_only_what_is_new_is_told(house: House) -> None:
     house.settle()
     again.name = "nina"
     assert again.heard() == ["bob to nina: now"]
+
+
+def test_what_is_said_meanwhile_is_new_to_the_account(house: House) -> None:
+    with_account(house)
+    bob, _ = login(house, "bob", "lobby")
+    nina = Terminal(house)
+    nina.type(f"/login nina {PASSWORD}")
+    code = code_of(nina.take())
+    bob.say("lobby", "one")
+    house.settle()
+    house.hub.tick()
+    nina.transport.tear()
+    bob.say("lobby", "two")
+    house.settle()
+    house.hub.tick()
+    phone = Script(house)
+    answer = phone.ask("login", name="nina", password=PASSWORD)
+    assert [(room["room"], room["unread"]) for room in answer["following"]] == [("lobby", 1)]
+    again = Terminal(house)
+    again.type(f"/resume {code}")
+    assert "bob: two" in again.take()
+    house.clock.advance(10)
+    bob.say("lobby", "three")
+    house.settle()
+    house.hub.tick()
+    house.settle()
+    (followed,) = [room for room in phone.ask("rooms")["rooms"] if room["room"] == "lobby"]
+    assert followed.get("unread", 0) == 0
 
 
 def test_ignores_absence_and_the_current_room_stay(house: House) -> None:
@@ -674,6 +703,27 @@ def test_conversations_go_on_after_a_restart(house: House) -> None:
     partner.tell("nina", "three")
     assert seen(again, first["room"]) == [(3, "three")]
     assert seen(partner, first["room"]) == [(3, "three")]
+
+
+def test_who_was_put_out_is_not_in_the_room_after_a_restart(house: House) -> None:
+    with_account(house, "root", ServerRole.ADMIN)
+    root, _ = login(house, "root", "lobby", host="198.51.100.9", password=PASSWORD)
+    nina, code = login(house, "nina", "lobby")
+    nina.transport.tear()
+    house.settle()
+    before = dict(house.store.sessions)
+    root.ask("ban", room="lobby", user="nina")
+    house.settle()
+    (kept,) = [one for one in house.store.sessions.values() if one.name == "nina"]
+    assert '"rooms"' not in kept.state
+    house.store.sessions = before  # as if that had not been stored any more
+    other = House()
+    other.store.sessions = house.store.sessions
+    for ban in house.store.effects:
+        if isinstance(ban, Ban):
+            other.chat.bans.add(ban)
+    other.hub.restore_sessions(list(before.values()), {})
+    assert back(other, code)[1]["rooms"] == []
 
 
 def test_what_is_over_or_not_let_in_is_not_restored(house: House) -> None:

@@ -13,6 +13,7 @@ from tcpchat.core.commands import Join, Leave, ListMembers, ListUsers, Logout, Q
 from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Crowd, Event, MemberJoined, MemberLeft, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
+from tcpchat.core.keeping import keep
 from tcpchat.core.markers import follow, settle, unfollow, unread
 from tcpchat.core.names import HERE
 from tcpchat.core.permissions import check_enter, check_read, check_write, needs_key, readable
@@ -102,6 +103,7 @@ def put_out(chat: Chat, session: Session, room: Room, event: PutOut) -> None:
     chat.audience.send(session, event)
     if current is room:
         chat.audience.send(session, Refocused(session.current.label if session.current else UNSET))
+    keep(chat, session)  # at once: after a crash it must not be in there again
 
 
 def _inform(session: Session, event: Event) -> None:

@@ -11,6 +11,7 @@ from tcpchat.core.addresses import neighbourhood
 from tcpchat.core.channel import Channel
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord
+from tcpchat.core.permissions import why_closed
 from tcpchat.core.requests import EndSession
 from tcpchat.core.server_state import Emergency
 from tcpchat.core.state import Direct, Person, Room, Session, Ticket
@@ -22,7 +23,8 @@ _BARRING = (Emergency.ACCOUNTS_ONLY, Emergency.READ_ONLY)
 def restore(chat: Chat, stored: Iterable[StoredSession], directs: Mapping[RoomId, RoomRecord]) -> None:
     """Let everybody who was here before a restart be here without a connection; who may not be any more is forgotten.
 
-    Who had a connection when the daemon ended has lost it now. ``directs`` are the conversations they had.
+    Who had a connection when the daemon ended has lost it now. Who is banned from a room, or not invited any more, is
+    not in it. ``directs`` are the conversations they had.
     """
     for one in sorted(stored, key=lambda one: one.detached or chat.now()):
         person = _person(chat, one)
@@ -69,7 +71,7 @@ def _restore(
     ticket = Ticket(one.id, one.code, network, has.screen, one.next, has.reads)
     for place in has.rooms:
         room = chat.rooms.log(place.room)
-        if isinstance(room, Room):
+        if isinstance(room, Room) and why_closed(chat, session, room) in ("", "key"):
             room.members[session] = person
             room.people[person] = room.people.get(person, 0) + 1
             session.rooms[room.id] = room

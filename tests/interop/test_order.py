@@ -54,7 +54,8 @@ def test_the_first_start_writes_a_code_for_one_owner(tmp_path: Path) -> None:
 def test_what_was_set_is_so_after_a_kill(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with Daemon(data) as daemon:
-        olga, uma, bob = own(daemon, data), enrol(daemon, "uma"), daemon.json("bob")
+        olga, uma, bob = own(daemon, data), enrol(daemon, "uma"), daemon.json()
+        code = bob.request("login", name="bob")["session"]
         olga.request("join", room="tea")
         uma.request("join", room="tea")
         bob.request("join", room="tea")
@@ -73,13 +74,15 @@ def test_what_was_set_is_so_after_a_kill(tmp_path: Path) -> None:
         daemon.wait()
     with Daemon(data) as daemon:
         with pytest.raises(Refused, match="No new guests"):
-            daemon.json("bob")
+            daemon.json("dave")
         olga = daemon.json()
         olga.request("login", name="olga", password=PASSWORD)
         olga.request("emergency", level="off")
         assert olga.request("hello")["motd"] == "Later."
+        back = daemon.json()
+        assert back.request("resume", session=code)["rooms"] == []
         with pytest.raises(Refused, match="banned from tea"):
-            daemon.json("bob").request("join", room="tea", key="a PLANTED key")
+            back.request("join", room="tea", key="a PLANTED key")
         with pytest.raises(Refused, match="is reserved"):
             daemon.json("support")
         with pytest.raises(Refused, match="has a key"):

@@ -198,7 +198,7 @@ def test_what_waits_for_a_restart_is_said_and_nothing_of_it_happens(house: House
     assert _facts(client)["server"] == "tcpchat"
     said = house.reload("SIGHUP: no setting has changed")
     house.daemon.restart()
-    assert _facts(house.daemon.json("nina"))["server"] == "chez"
+    assert _facts(house.daemon.json("otto"))["server"] == "chez"
 
 
 def test_the_level_of_the_log(house: House) -> None:
