@@ -45,7 +45,7 @@ def arrived(house: House, name: str = "nina") -> tuple[Terminal, list[str]]:
     person = Terminal(house)
     house.clock.advance(1)
     person.type(f"/login {name} {SECRET}")
-    lines = person.take()
+    lines = [line for line in person.take() if "/resume" not in line]
     person.name = name
     came_back = next(place for place, line in enumerate(lines) if line.startswith("If the connection breaks, "))
     return person, lines[came_back + 1 :]
