@@ -315,7 +315,7 @@ class MemoryStore:
                 return Noted()
             case EndSession(ident):
                 self.sessions.pop(ident, None)
-                return Noted()
+                return change
             case Enact(record, effects):
                 if record is not None:
                     self.audit.append(record)

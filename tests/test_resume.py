@@ -737,3 +737,74 @@ def test_what_is_over_or_not_let_in_is_not_restored(house: House) -> None:
     assert other.hub.users.get("nina") is None
     assert other.store.sessions == {}
     assert refusal(Script(other), code) is Code.NO_SUCH_SESSION
+
+
+# What attackers found.
+
+
+def test_a_mute_holds_through_a_restart(house: House) -> None:
+    boss = Script(house, operator=True)
+    nina, code = login(house, "nina", "lobby")
+    nina.transport.tear()
+    boss.ask("mute", room="lobby", user="nina")
+    house.settle()
+    other = House()
+    other.store.sessions = house.store.sessions
+    for ban in house.store.effects:
+        if isinstance(ban, Ban):
+            other.chat.bans.add(ban)
+    other.hub.restore_sessions(list(house.store.sessions.values()), {})
+    again, _ = back(other, code)
+    with pytest.raises(ChatError, match="muted"):
+        again.ask("say", room="lobby", text="hello")
+
+
+def test_a_ghost_makes_no_place_for_who_may_not_come_in(house: House) -> None:
+    bob, _ = login(house, "bob", "tea")
+    ghost, code = login(house, "ghost", "tea")
+    bob.ask("room-set", room="tea", invite_only=True, limit=2)
+    ghost.transport.tear()
+    with pytest.raises(ChatError, match="invited"):
+        login(house, "nina", "tea")
+    assert back(house, code)[1]["user"]["name"] == "ghost"
+
+
+def test_who_goes_on_from_an_address_banned_in_a_room_is_not_in_it(house: House) -> None:
+    boss = Script(house, operator=True)
+    nina, code = login(house, "nina", "lobby")
+    nina.transport.tear()
+    boss.ask("ban", room="lobby", address="203.0.113.5")
+    again = Script(house, host="203.0.113.5")
+    answer = again.ask("resume", session=code, cursors={"lobby": 0})
+    assert answer["rooms"] == []
+    assert [room["code"] for room in answer["lost"]] == ["banned"]
+
+
+def test_a_session_that_is_just_taking_a_name_waits_for_it(house: House) -> None:
+    with_account(house)
+    nina, code = login(house, "nina", "lobby", password=PASSWORD)
+    late = Script(house)
+    number = late.post("resume", session=code)
+    house.store.prove()
+    nina.post("nick", name="zoe")  # both are to be stored now
+    house.settle()
+    (told,) = [line for line in late.take() if line.get("id") == number]
+    assert told["error"]["code"] == "busy"
+    assert back(house, code)[1]["user"]["name"] == "zoe"
+    assert house.hub.users.get("nina") is None
+    assert house.hub.users.get("zoe") is not None
+
+
+def test_a_session_that_ended_while_nothing_could_be_stored_is_not_restored(house: House) -> None:
+    nina, _ = login(house, "nina", "lobby")
+    house.hub.tick()
+    house.settle()
+    house.store.failing = True
+    nina.ask("logout")
+    house.settle()
+    assert house.store.sessions
+    house.store.failing = False
+    for _ in range(3):
+        house.hub.tick()
+        house.settle()
+    assert house.store.sessions == {}

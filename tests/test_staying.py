@@ -45,7 +45,7 @@ def arrived(house: House, name: str = "nina") -> tuple[Terminal, list[str]]:
     person = Terminal(house)
     house.clock.advance(1)
     person.type(f"/login {name} {SECRET}")
-    lines = [line for line in person.take() if "/resume" not in line]
+    lines = person.take()
     person.name = name
     came_back = next(place for place, line in enumerate(lines) if line.startswith("If the connection breaks, "))
     return person, lines[came_back + 1 :]
@@ -799,3 +799,11 @@ def test_positions_are_restored_with_their_mentions(house: House) -> None:
     ident = next(iter(house.store.accounts))
     house.hub.restore([], [], [], {}, [Marker(PersonId(ident), RoomId(1), 0, (3, 5))])  # type: ignore[arg-type]
     assert of_room(logged_in(house)[1], "lobby") == {"room": "lobby", "unread": 0, "mentions": 2}
+
+
+def test_of_a_conversation_with_a_guest_no_marker_is_kept(house: House) -> None:
+    nina, gus = account(house), Script(house, "gus")
+    gus.ask("tell", to="nina", text="psst")
+    with pytest.raises(ChatError) as refused:
+        nina.ask("read", room="@gus", seq=1)
+    assert refused.value.code is Code.ACCOUNT_NEEDED

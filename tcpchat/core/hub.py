@@ -41,7 +41,17 @@ from tcpchat.core.commands import Command
 from tcpchat.core.entries import NOBODY, Entry, RoomId, RoomRecord
 from tcpchat.core.events import QUARTER_MS, Members, QuarterBegun
 from tcpchat.core.positions import Marker
-from tcpchat.core.requests import CredentialsChanged, Deleted, Enact, NameRule, ReadPage, Request, Result, Supply
+from tcpchat.core.requests import (
+    CredentialsChanged,
+    Deleted,
+    Enact,
+    EndSession,
+    NameRule,
+    ReadPage,
+    Request,
+    Result,
+    Supply,
+)
 from tcpchat.core.roles import Membership
 from tcpchat.core.rooms import Rooms
 from tcpchat.core.server_state import Emergency
@@ -273,6 +283,8 @@ class Hub:
                 catalogue.deleted(self._chat, change.room)
             elif isinstance(change, Enact):
                 upkeep.enacted(self._chat, change.effects)
+            elif isinstance(change, EndSession):
+                self._chat.tickets.forgotten(change.id)
         speech.commit(self._chat, said)
         self._chat.audience.flush()
 

@@ -65,6 +65,9 @@ def read(chat: Chat, session: Session, command: Read, supply: Supply | None) -> 
         found = find(chat, session, command.room, supply)
         if isinstance(found, ReadDirect):
             return found
+        if not found.lasting:
+            text = "How far one has read is kept in conversations of two accounts: this one is with a guest."
+            raise ChatError(Code.ACCOUNT_NEEDED, text, room=found.label)
         _check_head(found, command.seq)
         read_on(chat, found, person, Seq(command.seq), besides=session)
         seq = found.read[person.id].seq

@@ -40,6 +40,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     session.reads, session.news = False, None
     chat.expiring.pop(session, None)
     if (ticket := chat.tickets.remove(session)) is not None:
+        chat.tickets.ended(ticket.id)
         chat.submit(EndSession(ticket.id))
     announcements.forget(chat, session)
     chat.audience.refilter(session)
@@ -192,12 +193,10 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
     if command.key and not room.settings.key:
         text = f"{room.label} has no key, and the name of a room is one word: leave out what follows it."
         raise ChatError(Code.BAD_FIELD, text, field="key")
-    if room.settings.limit and len(room.people) >= room.settings.limit and person not in room.people:
-        _make_place(chat, room)
     if supply is None and command.key and needs_key(chat, session, room):
         account = person.id if person.registered else None
         return Unlock(room.label, opens(room.settings, room.id, command.key), account)
-    check_enter(chat, session, room, command.key)
+    _check_enter(chat, session, room, command.key)
     if room.id not in session.rooms:
         _check_space(chat, session, room)
     if isinstance(supply, ChatError) and supply.code is Code.ROOM_EXISTS:
@@ -257,6 +256,17 @@ def _join_span(chat: Chat, command: Join, readable: range, missed: int) -> tuple
     last = max(missed, chat.limits.join_entries) if command.last is None else command.last
     count = min(last, chat.limits.page_entries)
     return range(max(readable.start, readable.stop - count), readable.stop), True
+
+
+def _check_enter(chat: Chat, session: Session, room: Room, key: str) -> None:
+    """Raise what keeps the session from entering; a room that is only full has a place if somebody has gone."""
+    try:
+        check_enter(chat, session, room, key)
+    except ChatError as error:
+        if error.code is not Code.ROOM_FULL:
+            raise
+        _make_place(chat, room)
+        check_enter(chat, session, room, key)
 
 
 def _check_space(chat: Chat, session: Session, room: Room | None) -> None:

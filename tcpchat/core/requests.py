@@ -286,7 +286,7 @@ class KeepSession(Request, frozen=True):
 
 
 class EndSession(Request, frozen=True):
-    """Keep a session no longer; supplies a `Noted`."""
+    """Keep a session no longer; supplies itself once that is committed."""
 
     id: SessionId
 
@@ -367,7 +367,7 @@ class Deleted(msgspec.Struct, frozen=True, gc=False):
     label: str
 
 
-Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted | Enact | ForgetSendings
+Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted | Enact | ForgetSendings | EndSession
 """What a commit can have changed."""
 
 Result = Committed | Sent | ChatError

@@ -14,6 +14,7 @@ from tcpchat.core.entries import PersonId, RoomId, RoomRecord
 from tcpchat.core.permissions import why_closed
 from tcpchat.core.requests import EndSession
 from tcpchat.core.server_state import Emergency
+from tcpchat.core.standing import hush
 from tcpchat.core.state import Direct, Person, Room, Session, Ticket
 from tcpchat.core.stored_session import Belongings, StoredSession, decode
 
@@ -75,6 +76,7 @@ def _restore(
             room.members[session] = person
             room.people[person] = room.people.get(person, 0) + 1
             session.rooms[room.id] = room
+            hush(chat, room, person)
             ticket.places[room.id] = (place.seq, place.epoch)
     for known in has.directs:
         record = directs.get(known.room)

@@ -15,9 +15,10 @@ from tcpchat.core.entries import RoomId, Seq
 from tcpchat.core.events import Event, Gap
 from tcpchat.core.keeping import DAY_MS, heads, keep, lifetime_ms, logs_of, network_of, stored
 from tcpchat.core.login import check_anonymous, check_welcome
-from tcpchat.core.membership import sign_out
-from tcpchat.core.permissions import check_read
-from tcpchat.core.requests import KeepSession, Recognise, Recognised, Supply
+from tcpchat.core.membership import exit_room, sign_out
+from tcpchat.core.permissions import check_read, may
+from tcpchat.core.requests import EndSession, KeepSession, Recognise, Recognised, Supply
+from tcpchat.core.roles import Act
 from tcpchat.core.state import Direct, Making, Place, Room, Session, Ticket
 from tcpchat.core.tickets import digest, new_code
 from tcpchat.errors import ChatError, Code
@@ -34,6 +35,8 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
     The new code is told once it is stored, or else a crash could leave only codes that nobody knows. Where nothing can
     be stored just now nobody is kept out for it.
     """
+    if session.ended is not None:
+        raise session.ended
     if isinstance(supply, ChatError) and not session.making.token:
         raise supply
     check_anonymous(session)
@@ -45,6 +48,8 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
         return Recognise(old is not None)
     if old is None or old.ended is not None:
         raise no_session()
+    if old in chat.claims:  # it would be told of its new name where it is no more
+        raise ChatError(Code.BUSY, "Your session is just taking a name: please try again in a moment.", retry_after=1)
     person, ticket = chat.person(old), old.ticket
     assert ticket is not None
     check_welcome(chat, session, person)
@@ -56,6 +61,7 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
     sign_out(chat, session)
     places = ticket.places
     _take_over(chat, old, session)
+    _leave_closed(chat, session)
     chat.tickets.renew(session, command.session, digest(code))
     chat.tickets.touch(session)
     return _go_on(chat, session, command.cursors, places, code, screen=isinstance(command, ComeBack))
@@ -87,6 +93,8 @@ def tick(chat: Chat) -> None:
         _note_read(chat, session)
     for session in chat.tickets.take_stale(_STORED_AT_ONCE):
         keep(chat, session)
+    for ident in chat.tickets.take_overdue(_STORED_AT_ONCE):
+        chat.submit(EndSession(ident))
 
 
 def no_session() -> ChatError:
@@ -136,6 +144,15 @@ def _take_over(chat: Chat, old: Session, session: Session) -> None:
     text = "Your session goes on from another connection."
     old.ended = ChatError(Code.RESUMED, text)
     chat.audience.dismiss(old, text, Code.RESUMED)
+
+
+def _leave_closed(chat: Chat, session: Session) -> None:
+    """Take a session out of the rooms from which the address that it goes on from is banned."""
+    if may(chat, session, Act.ENTER_ANY):
+        return
+    for room in list(session.rooms.values()):
+        if chat.bans.find(room.id, None, "", session.channel.address, chat.now()) is not None:
+            exit_room(chat, session, room)
 
 
 def _go_on(

@@ -8,6 +8,7 @@ from hashlib import sha256
 from itertools import islice
 
 from tcpchat.core.state import Session, Ticket
+from tcpchat.core.stored_session import SessionId
 
 # 80 bits: at a thousand guesses a second, which no network may make, one in 38 million years is right.
 _CODE_BYTES = 10
@@ -25,6 +26,9 @@ class Tickets:
         # Those with connections, which are looked at in turn, and those that are stored otherwise than they are by now.
         self._readers: dict[Session, None] = {}
         self._stale: dict[Session, None] = {}
+        # Those that have ended and may be stored still, and those of them that have been so for a while.
+        self._ended: dict[SessionId, None] = {}
+        self._overdue: dict[SessionId, None] = {}
 
     def __len__(self) -> int:
         """Return how many sessions have no connection."""
@@ -68,6 +72,24 @@ class Tickets:
         assert ticket is not None
         ticket.detached, ticket.network = 0, network
         self.add(new, ticket)
+
+    def ended(self, ident: SessionId) -> None:
+        """A session is not to be stored any more: until that is committed it is asked for again."""
+        self._ended[ident] = None
+
+    def forgotten(self, ident: SessionId) -> None:
+        """A session is stored no more."""
+        self._ended.pop(ident, None)
+        self._overdue.pop(ident, None)
+
+    def take_overdue(self, most: int) -> list[SessionId]:
+        """Return sessions that have ended and were stored still when this was asked before."""
+        due = list(islice(self._overdue, most))
+        for ident in due:
+            del self._overdue[ident]
+        self._overdue |= self._ended
+        self._ended = dict.fromkeys(due)
+        return due
 
     def remove(self, session: Session) -> Ticket | None:
         """Let a session be resumed no more; return what it was to be resumed by."""

@@ -35,7 +35,7 @@ _LOGGED = {
 
 
 # With these the session is left behind, to be resumed: it isn't the peer who ends it, and it has done nothing wrong.
-_KEPT = (Code.SLOW_READER, Code.SHUTTING_DOWN)
+_KEPT = (Code.SLOW_READER, Code.SHUTTING_DOWN, Code.LOGIN_TIMEOUT)
 
 
 @implementer(IHalfCloseableProtocol)
