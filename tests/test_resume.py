@@ -808,3 +808,13 @@ def test_a_session_that_ended_while_nothing_could_be_stored_is_not_restored(hous
         house.hub.tick()
         house.settle()
     assert house.store.sessions == {}
+
+
+def test_what_a_session_was_proved_with_is_stored_anew_with_the_password(house: House) -> None:
+    with_account(house)
+    nina, _ = login(house, "nina", password=PASSWORD)
+    nina.ask("password", old=PASSWORD, new="another one that is long")
+    house.hub.tick()
+    house.settle()
+    (kept,) = house.store.sessions.values()
+    assert kept.credential in house.store.credentials

@@ -128,6 +128,7 @@ def revoked(chat: Chat, change: CredentialsChanged) -> None:
         if session.credential in removed:
             if session.next_credential in added:
                 session.credential = session.next_credential
+                chat.tickets.touch(session)
             else:
                 dismiss(chat, session, _REVOKED[session.proof], Code.REVOKED)
 

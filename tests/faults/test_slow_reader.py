@@ -132,7 +132,11 @@ def test_who_takes_nothing_at_all_is_closed_after_a_while_and_who_takes_little_i
     with Daemon(
         tmp_path / "data",
         *("--tls-cert", str(certificate), "--tls-key", str(key)),
-        settings={"TCPCHAT_LIMITS_STUCK_SECONDS": "4", "TCPCHAT_LIMITS_DRAIN_SECONDS": "3"},
+        settings={
+            "TCPCHAT_LIMITS_STUCK_SECONDS": "4",
+            "TCPCHAT_LIMITS_DRAIN_SECONDS": "3",
+            "TCPCHAT_LIMITS_RESUME_GUEST_SECONDS": "0",  # who is closed has gone
+        },
     ) as daemon:
         streams = [daemon.connect(receive_buffer=_SMALL_BUFFER_BYTES) for _ in range(2)]
         if secret:
