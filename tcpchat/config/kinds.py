@@ -6,6 +6,7 @@ What isn't of its kind raises ValueError with words that follow the setting's na
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,11 +37,11 @@ class Kind(Protocol):
         """Return how a value is written in TOML."""
 
 
-class _Worded:
+class _Worded(ABC):
     """Kinds that are text in TOML, too; empty text stands for no value where there may be none."""
 
-    def from_text(self, text: str) -> object:
-        raise NotImplementedError
+    @abstractmethod
+    def from_text(self, text: str) -> object: ...
 
     @property
     def wanted(self) -> str:

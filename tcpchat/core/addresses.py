@@ -15,8 +15,8 @@ UNIX = "unix"
 
 Network = IPv4Network | IPv6Network
 
-# What one customer is given at the least (RFC 6177): it can speak from as many addresses of it as it likes.
-_IPV6_PREFIX = 64
+IPV6_PREFIX = 64
+"""The network that one customer is given at the least (RFC 6177): it can speak from any address of it."""
 # IPv4 addresses in the form of IPv6, ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2).
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -64,13 +64,16 @@ def neighbourhood(address: str) -> str:
     except ValueError:
         return address
     if isinstance(parsed, IPv6Address):
-        return str(IPv6Network((int(parsed), _IPV6_PREFIX), strict=False))
+        return str(IPv6Network((int(parsed), IPV6_PREFIX), strict=False))
     return address
 
 
-def parse_network(text: str) -> Network:
-    """Return a network as in ``192.0.2.0/24`` or ``::1``, one in ``::ffff:`` form as IPv4. Raises ValueError."""
-    network = ip_network(text)
+def parse_network(text: str, *, strict: bool = True) -> Network:
+    """Return a network as in ``192.0.2.0/24`` or ``::1``, one in ``::ffff:`` form as IPv4. Raises ValueError.
+
+    ``strict``: an address within a network, such as ``192.0.2.7/24``, is none.
+    """
+    network = ip_network(text, strict)
     if isinstance(network, IPv6Network) and network.subnet_of(_MAPPED):
         mapped = network.network_address.ipv4_mapped
         return IPv4Network((int(mapped or 0), network.prefixlen - _MAPPED.prefixlen))

@@ -9,6 +9,7 @@ from typing import NewType
 
 import msgspec
 
+from tcpchat.core.addresses import IPV6_PREFIX, parse_network
 from tcpchat.core.entries import PersonId, RoomId
 from tcpchat.core.names import fold
 from tcpchat.errors import ChatError, Code
@@ -17,9 +18,6 @@ BanId = NewType("BanId", int)
 
 SERVER = RoomId(0)
 """In the place of a room: the whole server."""
-
-# What counts as one place on the net: an IPv6 customer has a network of 64 bits at the least.
-_V6_PREFIX = 64
 
 
 class Subject(IntEnum):
@@ -153,21 +151,20 @@ class Bans:
 
 
 def is_network(text: str) -> bool:
-    """Return whether ``text`` is a network as `parse_network` returns it; no name is like that."""
+    """Return whether ``text`` is a network as `network_of` returns it; no name is like that."""
     return "/" in text
 
 
-def parse_network(text: str) -> str:
-    """Return the network that an address or a network such as ``192.0.2.0/24`` stands for; raise ``bad-field``."""
+def network_of(text: str) -> str:
+    """Return what a ban of an address or a network is of: at the least one customer's network. Raises ``bad-field``."""
     try:
-        network = ip_network(text.strip(), strict=False)
+        network = parse_network(text.strip(), strict=False)
     except ValueError:
         shown = text[:64]
         raise ChatError(
             Code.BAD_FIELD, f"{shown} is no address: it looks like 192.0.2.7, 192.0.2.0/24 or 2001:db8::/64.",
             field="address",
         ) from None  # fmt: skip
-    if isinstance(network, IPv6Network) and network.prefixlen > _V6_PREFIX:
-        mapped = network.network_address.ipv4_mapped
-        return str(ip_network(mapped)) if mapped is not None else str(network.supernet(new_prefix=_V6_PREFIX))
+    if isinstance(network, IPv6Network) and network.prefixlen > IPV6_PREFIX:
+        network = network.supernet(new_prefix=IPV6_PREFIX)
     return str(network)

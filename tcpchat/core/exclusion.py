@@ -8,7 +8,7 @@ from tcpchat.core import acts
 from tcpchat.core.accounts import Account, State
 from tcpchat.core.actors import Target, check_reason, find_target, record, until
 from tcpchat.core.answers import Done
-from tcpchat.core.bans import Subject, parse_network
+from tcpchat.core.bans import Subject, network_of
 from tcpchat.core.chat import Chat
 from tcpchat.core.membership import dismiss
 from tcpchat.core.moderation import add_bans, done, is_from, lift_bans
@@ -103,7 +103,7 @@ def expire(chat: Chat) -> None:
 
 def _ban_address(chat: Chat, session: Session, command: acts.ServerBan) -> Enact:
     check(chat, session, Act.SERVER_BAN)
-    reason, network = check_reason(chat, command.reason), parse_network(command.address)
+    reason, network = check_reason(chat, command.reason), network_of(command.address)
     end = until(chat, command.seconds, forever=0)
     if is_from(session, network):
         raise ChatError(Code.NOT_ALLOWED, "You come from there yourself.", rule="rank")

@@ -11,7 +11,7 @@ from msgspec import UNSET
 from tcpchat.core import acts
 from tcpchat.core.actors import Target, actor, check_reason, find_target, is_own, record, until
 from tcpchat.core.answers import BanList, BanSummary, Done
-from tcpchat.core.bans import SERVER, Ban, BanId, Subject, parse_network
+from tcpchat.core.bans import SERVER, Ban, BanId, Subject, network_of
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import Draft, Kind, RoomId
 from tcpchat.core.events import Deed, Invited, PutOut
@@ -48,7 +48,7 @@ def ban(chat: Chat, session: Session, command: acts.Ban, supply: Supply | None) 
     if command.address:
         room, reason = _room_for(chat, session, Act.BAN, command.room), check_reason(chat, command.reason)
         check(chat, session, Act.SEE_SESSIONS)  # others can't know an address
-        name = parse_network(command.address)
+        name = network_of(command.address)
         subjects = [(Subject.ADDRESS, name)]
         out = [one for one in room.members if is_from(one, name) and _is_below(chat, session, one, room)]
     else:
@@ -220,7 +220,7 @@ def lift_bans(chat: Chat, session: Session, room: Room | None, user: str, addres
     """
     if bool(user) == bool(address):
         raise ChatError(Code.BAD_FIELD, "Give either a user or an address.", field="user")
-    network = parse_network(address) if address else ""
+    network = network_of(address) if address else ""
     bans = chat.bans.of(room.id if room is not None else SERVER, chat.now())
     found = [one for one in bans if one.data == network] if network else _bans_of(chat, bans, user.strip())
     if not found:

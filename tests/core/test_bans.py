@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcpchat.core.bans import SERVER, Ban, BanId, Bans, Subject, parse_network
+from tcpchat.core.bans import SERVER, Ban, BanId, Bans, Subject, network_of
 from tcpchat.core.entries import PersonId, RoomId
 from tcpchat.errors import ChatError
 
@@ -71,13 +71,14 @@ def test_a_second_ban_takes_the_place_of_the_first() -> None:
         ("2001:db8::1", "2001:db8::/64"),
         ("2001:db8::/48", "2001:db8::/48"),
         ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
     ],
 )
 def test_an_address_stands_for_a_network(given: str, network: str) -> None:
-    assert parse_network(given) == network
+    assert network_of(given) == network
 
 
 @pytest.mark.parametrize("given", ["", "nina", "192.0.2", "1.2.3.4/99", "::1%eth0/zz"])
 def test_what_is_no_address_is_refused(given: str) -> None:
     with pytest.raises(ChatError, match=r"is no address: it looks like 192\.0\.2\.7"):
-        parse_network(given)
+        network_of(given)
