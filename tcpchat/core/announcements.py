@@ -77,5 +77,5 @@ def review(chat: Chat, person: Person) -> None:
 
 def forget(chat: Chat, session: Session) -> None:
     """Tell a session no more."""
-    session.watching.clear()
+    session.watching = frozenset()
     chat.watchers.pop(session, None)

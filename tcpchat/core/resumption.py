@@ -139,7 +139,7 @@ def _take_over(chat: Chat, old: Session, session: Session) -> None:
         del chat.watchers[old]
         chat.watchers[session] = None
     chat.tickets.move(old, session, network_of(session))
-    old.person, old.rooms, old.current, old.ignores, old.watching = None, {}, None, {}, set()
+    old.person, old.rooms, old.current, old.ignores, old.watching = None, {}, None, {}, frozenset()
     chat.audience.refilter(old)
     text = "Your session goes on from another connection."
     old.ended = ChatError(Code.RESUMED, text)

@@ -117,7 +117,7 @@ class Session:
     news: StoredNews | None = None
     # What was refused last by a rule that somebody made, and what this session is told of the server.
     refusal: ChatError | None = None
-    watching: set[str] = field(default_factory=set)
+    watching: frozenset[str] = frozenset()
     # Why this session is being ended: it may do nothing more.
     ended: ChatError | None = None
     since: int = 0

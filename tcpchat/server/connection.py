@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -104,7 +103,7 @@ class Connection:
         self._peer = peer
         self._outbox = outbox
         self._pace = pace
-        self._slots: deque[_Slot] = deque()
+        self._slots: list[_Slot] = []
         self._waiting: Request | None = None
         # Whether that has waited for its tokens already.
         self._paid = False
@@ -453,7 +452,7 @@ class Connection:
         slots = self._slots
         replies: list[bytes] = []
         while slots and (answer := slots[0].answer) is not None and not (self.behind and self._is_ahead(slots[0])):
-            request = slots.popleft().request
+            request = slots.pop(0).request
             if answer is not _UNHEARD and (reply := self.codec.reply(request, answer)):
                 replies.append(reply)
             # A failed farewell is one all the same: nobody may stay behind as a ghost.

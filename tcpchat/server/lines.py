@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from itertools import pairwise
 from typing import Any
 
@@ -24,14 +23,28 @@ class LineSplitter(LineReceiver):
     transport: Any
 
     def __init__(self) -> None:
-        self._lines: deque[bytes] = deque()
+        # What is not handed over yet, the last line first. An empty deque would have 600 bytes for each connection.
+        self._lines: list[bytes] = []
+        # All attributes are set at once: instances that get some later don't share the dictionary of their names.
+        self._buffer = b""
+        self._busyReceiving = False
+        self.paused = False
+        self.line_mode = 1
+        self.connected = 0
+        self.transport = None
 
     def clearLineBuffer(self) -> bytes:
         """Return everything received and not handed over, and forget it."""
-        rest = b"\n".join((*self._lines, self._buffer))
+        rest = b"\n".join((*reversed(self._lines), self._buffer))
         self._lines.clear()
         self._buffer = b""
         return rest
+
+    def keep_first_lines(self, most: int) -> None:
+        """Of the lines that came whole and are not handed over keep the first ``most``, and forget the others."""
+        *complete, self._buffer = self._buffer.split(b"\n")
+        complete.reverse()
+        self._lines = [*complete, *self._lines][-most:]
 
     def dataReceived(self, data: bytes) -> None:
         """Split ``data`` and hand it over, as far as nobody has paused us."""
@@ -52,13 +65,14 @@ class LineSplitter(LineReceiver):
             if not lines:
                 *complete, self._buffer = self._buffer.split(b"\n")
                 lines.extend(_without_repeated_blanks(complete) if b"" in complete or b"\r" in complete else complete)
+                lines.reverse()
                 if not lines:
                     break
-            line = lines[0].removesuffix(b"\r")
+            line = lines[-1].removesuffix(b"\r")
             if len(line) > self.MAX_LENGTH:
                 self.lineLengthExceeded(self.clearLineBuffer())
                 return True
-            lines.popleft()
+            lines.pop()
             self.lineReceived(line)
         else:
             return True

@@ -157,10 +157,7 @@ class ChatProtocol(LineSplitter):
         self._cancel_timers()
         # No more than it could have sent at once if it had stayed: whoever has gone is slowed by nothing.
         if self._pace is not None and self.line_mode:
-            *lines, self._buffer = self._buffer.split(b"\n")
-            self._lines.extend(lines)
-            while len(self._lines) > self._limits.command_burst:
-                self._lines.pop()
+            self.keep_first_lines(self._limits.command_burst)
         self._end_input(complete=clean)
         if self._connection is not None:
             self._connection.hurry()
