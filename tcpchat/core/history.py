@@ -19,6 +19,9 @@ from tcpchat.core.requests import Page, ReadDirect, ReadPage, Supply
 from tcpchat.core.state import Direct, Room, Session
 from tcpchat.errors import ChatError, Code
 
+# Looking a member up in its enumeration is a good part of what an event takes.
+_TOPIC, _DEED = Kind.TOPIC, Kind.DEED
+
 
 def message(entry: Entry, label: str, other: str | None = None) -> Message:
     """Return ``entry`` as its readers see it; ``other`` is the other person of a direct conversation."""
@@ -38,11 +41,11 @@ def message(entry: Entry, label: str, other: str | None = None) -> Message:
 def event_of(entry: Entry, label: str) -> Message | TopicChanged | Moderated:
     """Return what the readers of a room are told of a new entry."""
     draft = entry.draft
-    match draft.kind:
-        case Kind.TOPIC:
-            return TopicChanged(label, entry.seq, draft.at, draft.name, draft.text)
-        case Kind.DEED:
-            return Moderated(label, entry.seq, draft.at, draft.name, deed_of(entry))
+    kind = draft.kind
+    if kind is _TOPIC:
+        return TopicChanged(label, entry.seq, draft.at, draft.name, draft.text)
+    if kind is _DEED:
+        return Moderated(label, entry.seq, draft.at, draft.name, deed_of(entry))
     return message(entry, label)
 
 

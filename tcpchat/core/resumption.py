@@ -25,7 +25,8 @@ from tcpchat.errors import ChatError, Code
 
 # What one tick does at the most, in some ms of the reactor's time: sessions that are over, looked at, and stored.
 _ENDED_AT_ONCE = 200
-_READERS_AT_ONCE = 1_000
+_PEOPLE_AT_ONCE = 1_000
+_PROGRAMS_AT_ONCE = 100
 _STORED_AT_ONCE = 500
 
 
@@ -60,11 +61,12 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
     code, session.making = session.making.token, Making()
     sign_out(chat, session)
     places = ticket.places
+    ticket.screen = isinstance(command, ComeBack)
     _take_over(chat, old, session)
     _leave_closed(chat, session)
     chat.tickets.renew(session, command.session, digest(code))
     chat.tickets.touch(session)
-    return _go_on(chat, session, command.cursors, places, code, screen=isinstance(command, ComeBack))
+    return _go_on(chat, session, command.cursors, places, code)
 
 
 def detach(chat: Chat, session: Session, command: Detach, supply: Supply | None) -> Goodbye:
@@ -89,7 +91,7 @@ def tick(chat: Chat) -> None:
     guests, accounts = now - int(limits.resume_guest_seconds * 1000), now - int(limits.resume_account_days * DAY_MS)
     for session in chat.tickets.over(guests, accounts, _ENDED_AT_ONCE):
         sign_out(chat, session)
-    for session in chat.tickets.next_readers(_READERS_AT_ONCE):
+    for session in chat.tickets.next_readers(_PEOPLE_AT_ONCE, _PROGRAMS_AT_ONCE):
         _note_read(chat, session)
     for session in chat.tickets.take_stale(_STORED_AT_ONCE):
         keep(chat, session)
@@ -155,20 +157,17 @@ def _leave_closed(chat: Chat, session: Session) -> None:
             exit_room(chat, session, room)
 
 
-def _go_on(
-    chat: Chat, session: Session, cursors: Cursors, places: dict[RoomId, Place], code: str, *, screen: bool
-) -> Resumed:
+def _go_on(chat: Chat, session: Session, cursors: Cursors, places: dict[RoomId, Place], code: str) -> Resumed:
     """Let a session read on from where it was, and return what it is told of that first."""
     person, ticket = chat.person(session), session.ticket
     assert ticket is not None
-    ticket.screen = screen
     asked, lost = _asked(chat, session, cursors)
     gaps: list[Gap] = []
     ticket.places = {log.id: (_standing(log, places | asked, gaps), log.epoch) for log in logs_of(session)}
     _listen(chat, session, [*ticket.missed, *gaps])
     ticket.missed = []
     current = session.current.label if session.current is not None else UNSET
-    repeated = screen and any(ticket.places[log.id][0] < log.head for log in logs_of(session))
+    repeated = ticket.screen and any(ticket.places[log.id][0] < log.head for log in logs_of(session))
     return Resumed(person.user, code, _rooms(session, ticket), lost, current, repeated or UNSET)
 
 

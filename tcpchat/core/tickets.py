@@ -23,8 +23,10 @@ class Tickets:
         self._guests: dict[Session, None] = {}
         self._accounts: dict[Session, None] = {}
         self._networks: dict[str, dict[Session, None]] = {}
-        # Those with connections, which are looked at in turn, and those that are stored otherwise than they are by now.
-        self._readers: dict[Session, None] = {}
+        # Those with connections, which are looked at in turn: of people, and of programs, which know what they have.
+        self._screens: dict[Session, None] = {}
+        self._programs: dict[Session, None] = {}
+        # Those that are stored otherwise than they are by now.
         self._stale: dict[Session, None] = {}
         # Those that have ended and may be stored still, and those of them that have been so for a while.
         self._ended: dict[SessionId, None] = {}
@@ -44,7 +46,7 @@ class Tickets:
         self._codes[ticket.code] = session
         if ticket.next:
             self._codes[ticket.next] = session
-        self._readers[session] = None
+        (self._screens if ticket.screen else self._programs)[session] = None
 
     def renew(self, session: Session, used: str, new: str) -> None:
         """Put the hash of a ``new`` code in the place of the one that was ``used``, which is good until ``new`` is."""
@@ -98,7 +100,7 @@ class Tickets:
             return None
         self._codes.pop(ticket.code, None)
         self._codes.pop(ticket.next, None)
-        self._readers.pop(session, None)
+        self._read_no_more(session)
         self._stale.pop(session, None)
         self._reattach(session, ticket)
         return ticket
@@ -109,7 +111,7 @@ class Tickets:
         assert ticket is not None
         assert session.person is not None
         ticket.detached = now
-        self._readers.pop(session, None)
+        self._read_no_more(session)
         if session.person.registered:
             self._accounts[session] = None
         else:
@@ -157,13 +159,13 @@ class Tickets:
             del self._stale[session]
         return taken
 
-    def next_readers(self, most: int) -> list[Session]:
-        """Return up to ``most`` sessions with connections, those that were looked at longest ago."""
-        taken = list(islice(self._readers, most))
-        for session in taken:
-            del self._readers[session]
-            self._readers[session] = None
-        return taken
+    def next_readers(self, people: int, programs: int) -> list[Session]:
+        """Return so many sessions with connections at the most, those that were looked at longest ago."""
+        return _rotate(self._screens, people) + _rotate(self._programs, programs)
+
+    def _read_no_more(self, session: Session) -> None:
+        self._screens.pop(session, None)
+        self._programs.pop(session, None)
 
     def _reattach(self, session: Session, ticket: Ticket) -> None:
         if not ticket.detached:
@@ -175,6 +177,15 @@ class Tickets:
             del others[session]
             if not others:
                 del self._networks[ticket.network]
+
+
+def _rotate(sessions: dict[Session, None], most: int) -> list[Session]:
+    """Return the first ``most`` sessions, which are the last ones from now on."""
+    taken = list(islice(sessions, most))
+    for session in taken:
+        del sessions[session]
+        sessions[session] = None
+    return taken
 
 
 def new_code(new_id: Callable[[], int]) -> str:
