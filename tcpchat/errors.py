@@ -43,6 +43,7 @@ class Code(StrEnum):
     NOT_IN_ROOM = "not-in-room"
     NOT_LOGGED_IN = "not-logged-in"
     NOTHING_PLANNED = "nothing-planned"
+    PING_TIMEOUT = "ping-timeout"
     RATE_LIMITED = "rate-limited"
     READ_ONLY = "read-only"
     REPEATED = "repeated"

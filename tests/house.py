@@ -79,7 +79,9 @@ from tcpchat.server.factory import ChatFactory
 from tcpchat.server.laggards import Laggards
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.services import Services
+from tcpchat.server.site import ChatSite
 from tcpchat.server.tls import Security
+from tcpchat.server.webnames import WebNames
 from tests.transport import LocalTransport, MemoryTransport
 
 # A password that is refused, though it is long enough.
@@ -356,6 +358,7 @@ class House:
         capacity: int | None = None,
         proxies: Places = Places(),
         publisher_type: type[Publisher] = Publisher,
+        names: WebNames = WebNames(),
     ) -> None:
         # What the meter of work shows.
         self.work = 0.0
@@ -384,7 +387,8 @@ class House:
         self.store.when_delivered = publisher.when_flushed
         store = self.store
         self.laggards = Laggards(publisher, self.hub, store, self.clock, limits)
-        services = Services(self.hub, store, store, store, publisher, self.laggards, self.clock, limits)
+        site = ChatSite(self.hub, limits, self.clock, names)
+        services = Services(self.hub, store, store, store, publisher, self.laggards, self.clock, limits, site)
         self.factory = ChatFactory(services, trusted, capacity, security, proxies, lambda: self.work)
 
     def _now(self) -> int:

@@ -81,6 +81,9 @@ class MemoryTransport:
     def getPeer(self) -> IPv4Address:
         return IPv4Address("TCP", self.host, 40000)
 
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", "192.0.2.100", 3000)
+
     def write(self, data: bytes) -> None:
         assert isinstance(data, bytes)
         if self.closed or self.write_closed:

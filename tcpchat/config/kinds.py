@@ -6,6 +6,7 @@ What isn't of its kind raises ValueError with words that follow the setting's na
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,6 +120,38 @@ class Word(_Worded):
         if not text.isprintable() or len(text.split()) != 1 or text != text.strip() or len(text) > self.most:
             raise _wrong(self.wanted, text)
         return text
+
+
+@dataclass(frozen=True, slots=True)
+class HostName(_Worded):
+    """The name of a host, without a port (RFC 1123 section 2.1); compared without case."""
+
+    @property
+    def wanted(self) -> str:
+        """A name."""
+        return "the name of a host such as chat.example.org, without a port"
+
+    def from_text(self, text: str) -> str:
+        """Return the name in small letters."""
+        if len(text) > 253 or not re.fullmatch(r"(?!-)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*", text):
+            raise _wrong(self.wanted, text)
+        return text.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin(_Worded):
+    """Where a page is from (RFC 6454 section 6.1)."""
+
+    @property
+    def wanted(self) -> str:
+        """A scheme, a host, and perhaps a port."""
+        return "where pages are from, such as https://example.org or http://localhost:8000"
+
+    def from_text(self, text: str) -> str:
+        """Return it in small letters."""
+        if not re.fullmatch(r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?", text):
+            raise _wrong(self.wanted, text)
+        return text.lower()
 
 
 @dataclass(frozen=True, slots=True)

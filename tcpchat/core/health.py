@@ -70,6 +70,14 @@ def space_known(chat: Chat, free_bytes: int | None) -> None:
         tell_all(chat, Notice("The disk of the server has room again: go on.", about="store"))
 
 
+def unready(chat: Chat) -> str:
+    """Return why nothing can be said just now, in a word or two; empty when it can."""
+    if chat.closing:
+        return "shutting down"
+    state = chat.server.store.state
+    return "" if state is StoreState.OK else state.value
+
+
 def check_write(chat: Chat, session: Session, command: Command) -> None:
     """Raise what keeps the session from writing: ``store-failed``, ``low-space``, or ``emergency``."""
     if not (isinstance(command, Delete) and chat.server.store.state is StoreState.LOW_SPACE):

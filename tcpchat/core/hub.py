@@ -296,6 +296,11 @@ class Hub:
         """So much space is left for the database; None if that is not ours to know."""
         health.space_known(self._chat, free_bytes)
 
+    @property
+    def unready(self) -> str:
+        """Why nothing can be said just now, in a word or two; empty when it can."""
+        return health.unready(self._chat)
+
     def tick(self) -> None:
         """A moment has passed: tell what was kept for then. Called every ``count_seconds``."""
         membership.settle_moves(self._chat)

@@ -66,6 +66,30 @@ class Limits:
         least=0.1,
         most=_DAY_SECONDS,
     )
+    http_seconds: float = limit(
+        30.0,
+        "seconds",
+        "Time for one request of HTTP, and to wait for the next one on the same connection.",
+        least=1,
+        most=_DAY_SECONDS,
+    )
+    http_header_bytes: int = limit(
+        16 * KIB,
+        "bytes",
+        "All headers of one request: browsers send about one, with others' cookies more.",
+        least=2 * KIB,
+    )
+    websockets: int = limit(
+        20_000, "connections", "Connections by WebSocket, of the whole server. Each takes about 10 KiB.", least=0
+    )
+    ping_seconds: float = limit(
+        30.0,
+        "seconds",
+        "A peer on WebSocket is pinged that often, which keeps proxies from closing what is silent. It is closed if it "
+        "doesn't answer by the next time, though it could.",
+        least=0.1,
+        most=_DAY_SECONDS,
+    )
     drain_seconds: float = limit(
         10.0,
         "seconds",

@@ -21,7 +21,6 @@ from tcpchat.wire.text import TextCodec
 # Who speaks in lines. The others get one answer, or none, and never reach the chat.
 _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
 
-_PAGE = b"There is no page here. This is a chat server: speak to it with telnet or nc.\n"
 _TLS_PAGE = b"There is no page here. This is a chat server: speak to it under TLS.\n"
 _NOT_FOUND = (
     b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -43,6 +42,9 @@ class Visitor(Above, Protocol):
 
     def put_under(self, layer: TlsLayer) -> None:
         """Everything passes through ``layer`` from here on."""
+
+    def serve_http(self) -> None:
+        """The peer speaks HTTP."""
 
     def turn_away(self, reason: str, farewell: bytes = b"") -> None:
         """Nobody here understands the peer: say ``farewell``, and end."""
@@ -212,7 +214,9 @@ class Entrance:
         self.speaker = speaker
         self.close()
         codec = _CODECS.get(speaker)
-        if codec is None:
+        if speaker is Speaker.HTTP and not self._greeted and not self.barred:
+            self._visitor.serve_http()
+        elif codec is None:
             self._visitor.turn_away(self._unspoken(speaker), self._farewell(speaker))
         elif not self._greeted or speaker is not Speaker.PERSON:
             self._meet(codec())
@@ -231,8 +235,7 @@ class Entrance:
     def _farewell(self, speaker: Speaker) -> bytes:
         if speaker is not Speaker.HTTP or self._greeted:
             return b""
-        page = _TLS_PAGE if self.barred else _PAGE
-        return _NOT_FOUND % (len(page), page)
+        return _NOT_FOUND % (len(_TLS_PAGE), _TLS_PAGE)
 
     def _start_tls(self, hello: bytes) -> None:
         """Let everything pass through TLS from here on; ``hello`` is what has come of it."""

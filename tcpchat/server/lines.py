@@ -33,6 +33,14 @@ class LineSplitter(LineReceiver):
         self.connected = 0
         self.transport = None
 
+    @property
+    def framed(self) -> bool:
+        """Whether lines come whole, so that one which is too long has an end."""
+        return False
+
+    def messageLengthExceeded(self) -> None:
+        """A whole line was too long, and is forgotten."""
+
     def clearLineBuffer(self) -> bytes:
         """Return everything received and not handed over, and forget it."""
         rest = b"\n".join((*reversed(self._lines), self._buffer))
@@ -69,10 +77,13 @@ class LineSplitter(LineReceiver):
                 if not lines:
                     break
             line = lines[-1].removesuffix(b"\r")
-            if len(line) > self.MAX_LENGTH:
+            if len(line) > self.MAX_LENGTH and not self.framed:
                 self.lineLengthExceeded(self.clearLineBuffer())
                 return True
             lines.pop()
+            if len(line) > self.MAX_LENGTH:
+                self.messageLengthExceeded()
+                continue
             self.lineReceived(line)
         else:
             return True

@@ -52,6 +52,7 @@ class Live:
             self.watch.replace(self.factory.security.tls, security.tls)
         self.factory.security = security
         self.factory.connections.trusted = settings.trusted
+        self.factory.services.site.names = settings.web_names
         self.factory.admission.proxies = settings.trusted_proxies
         self.chat.limits.become(settings.limits)
         self.factory.admission.limits_changed()

@@ -134,6 +134,11 @@ class Pace:
             self._stretch += seconds
             self._shared.work.take(self._worker(person), seconds)
 
+    def spent(self, began: float, person: Person | None) -> float:
+        """Charge work as `worked` does; return the seconds until more of it may be done, 0 for at once."""
+        self.worked(began, person)
+        return self._shared.work.wait(self._worker(person))
+
     def meter(self) -> float:
         """Return what the meter shows."""
         return self._shared.meter()

@@ -7,21 +7,28 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from websockets.server import ServerProtocol
 from zope.interface import implementer
 
 from tcpchat.core.channel import Channel
+from tcpchat.core.state import Person
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.admission import Admission
 from tcpchat.server.connection import Connection
 from tcpchat.server.entrance import Entrance
+from tcpchat.server.httpchannel import HttpChannel
 from tcpchat.server.lines import LineSplitter
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 from tcpchat.server.services import Services
+from tcpchat.server.site import window
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import TlsLayer
+from tcpchat.server.websocket import WebSocket
+from tcpchat.wire import frames
 from tcpchat.wire.codec import Codec, Request
 from tcpchat.wire.jsonlines import JsonCodec
+from tcpchat.wire.sniff import Speaker
 
 _BY_PEER = "ended by the peer"
 _TLS_ONLY = "This server wants TLS. Please connect again, with a client that speaks it."
@@ -35,7 +42,7 @@ _LOGGED = {
 
 
 # With these the session is left behind, to be resumed: it isn't the peer who ends it, and it has done nothing wrong.
-_KEPT = (Code.SLOW_READER, Code.SHUTTING_DOWN, Code.LOGIN_TIMEOUT)
+_KEPT = (Code.SLOW_READER, Code.SHUTTING_DOWN, Code.LOGIN_TIMEOUT, Code.PING_TIMEOUT)
 
 
 @implementer(IHalfCloseableProtocol)
@@ -48,6 +55,8 @@ class ChatProtocol(LineSplitter):
     nobody has said goodbye, so that the session is left behind when the dialogue ends.
 
     Under TLS the transport is a `TlsLayer`, and after its handshake everything begins anew: who speaks, the silence.
+    Who speaks HTTP has an `HttpChannel` in between (``_web``), and after an upgrade a `WebSocket`, whose messages are
+    handed over as lines are.
     """
 
     _log = Logger()
@@ -70,6 +79,7 @@ class ChatProtocol(LineSplitter):
         self._pace: Pace | None = None
         self._entrance = Entrance(self, services.clock, services.limits, security, admission)
         self._connection: Connection | None = None
+        self._web: HttpChannel | WebSocket | None = None
         self._early_bytes = 0
         self._skipped_bytes = 0
         # Nothing more is taken from the peer; whether that is because it has ended its half.
@@ -108,7 +118,10 @@ class ChatProtocol(LineSplitter):
                 self.dismiss("That is too much before logging in.", Code.LINE_TOO_LONG)
                 return
         data = self._entrance.take(data)
-        if self._connection is not None and not self._input_ended:
+        if self._web is not None:
+            self._web.take(data)
+            self._check_end()
+        elif self._connection is not None and not self._input_ended:
             data = self._connection.codec.strip(data, self._connection)
             super().dataReceived(data)
             self._check_end()
@@ -119,11 +132,15 @@ class ChatProtocol(LineSplitter):
         if not self._connection.receive(line):
             self._hold()
 
-    def lineLengthExceeded(self, line: bytes) -> None:
-        """Say so, and skip the line up to its end."""
+    def messageLengthExceeded(self) -> None:
+        """Say that a whole message was too long."""
         assert self._connection is not None
         text = f"That line is longer than {self.MAX_LENGTH} bytes, so it was not read."
         self._connection.refuse(ChatError(Code.LINE_TOO_LONG, text, max_bytes=self.MAX_LENGTH))
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Say so, and skip the line up to its end."""
+        self.messageLengthExceeded()
         self._skipped_bytes = 0
         self.setRawMode()
         self.rawDataReceived(line)
@@ -154,6 +171,8 @@ class ChatProtocol(LineSplitter):
         if not clean and not self._outbox.finished:
             self._reason = "the connection broke" if reason.check(ConnectionLost) else reason.getErrorMessage()
         self._outbox.lost()
+        if self._web is not None:
+            self._web.lose()
         self._cancel_timers()
         # No more than it could have sent at once if it had stayed: whoever has gone is slowed by nothing.
         if self._pace is not None and self.line_mode:
@@ -199,6 +218,8 @@ class ChatProtocol(LineSplitter):
             self._reason = "said goodbye"
         self._input_ended = True
         self.clearLineBuffer()
+        if self._web is not None:
+            last += self._web.farewell()
         self._outbox.finish(last, half_closed=self._half_closed)
         if not self._half_closed and not self._lost:
             self.transport.resumeProducing()  # to see the peer close, and to let go of what it still sends
@@ -211,6 +232,8 @@ class ChatProtocol(LineSplitter):
             if not self._input_ended:
                 self.transport.resumeProducing()
             super().dataReceived(b"")
+            if self._web is not None:
+                self._web.proceed()
             self._check_end()
 
     # What the server calls.
@@ -222,6 +245,8 @@ class ChatProtocol(LineSplitter):
             return
         self._reason = _LOGGED.get(code, text)
         self._torn = code in _KEPT
+        if self._web is not None:
+            self._web.closing(code, text)
         if self._connection is not None:
             self._connection.release()  # what it was about to be told comes first
         self.finish(self._notice(text, code))
@@ -238,7 +263,10 @@ class ChatProtocol(LineSplitter):
             return
         self._reason = text
         self._torn = self._torn or (code in _KEPT and not self._input_ended)
-        self._outbox.write(self._notice(text, code))
+        if self._web is not None:
+            self._web.closing(code, text)
+        if notice := self._notice(text, code):
+            self._outbox.write(notice)
         if not self._input_ended:
             self.transport.pauseProducing()
         self._end_input(complete=False)
@@ -284,8 +312,66 @@ class ChatProtocol(LineSplitter):
         self._outbox.write(farewell)
         self._end_input(complete=False)
 
+    def serve_http(self) -> None:
+        """The peer speaks HTTP."""
+        self._web = HttpChannel(self, self._outbox, self._services.site, self._limits)
+        self._deadline.reset(self._limits.http_seconds)
+
+    # What HTTP and WebSocket call.
+
+    @property
+    def person(self) -> Person | None:
+        """Who is logged in."""
+        return self._connection.session.person if self._connection is not None else None
+
+    @property
+    def framed(self) -> bool:
+        """Whether messages come whole, in WebSocket's frames."""
+        return isinstance(self._web, WebSocket)
+
+    @property
+    def holding(self) -> bool:
+        """Whether nothing is taken just now."""
+        return self.paused or self._input_ended
+
+    def answered(self) -> None:
+        """A request is answered: its time begins anew, and what it may send."""
+        self._early_bytes = 0
+        if self._deadline.active():
+            self._deadline.reset(self._limits.http_seconds)
+
+    def speak_websocket(self, protocol: ServerProtocol, response: bytes, rest: bytes) -> None:
+        """Send the ``response``, and speak WebSocket from here on; ``rest`` has come already."""
+        site, services = self._services.site, self._services
+        self._entrance.speaker = Speaker.WEBSOCKET
+        self._outbox.write(response)
+        self._early_bytes = 0
+        self._deadline.reset(self._limits.login_seconds)
+        self._web = WebSocket(self, protocol, self._outbox, self._pace, services.clock, self._limits, site.closed)
+        site.opened()
+        bits = window(protocol)
+        self.meet(
+            frames.FramedCodec(frames.deflated(bits) if bits else frames.PLAIN, JsonCodec(), lambda _: JsonCodec())
+        )
+        if rest:
+            self._web.take(rest)
+
+    def take_messages(self, messages: list[bytes]) -> None:
+        """Take what came in frames: each is a line."""
+        self._lines[:0] = reversed(messages)
+        super().dataReceived(b"")
+
+    def web_ended(self, reason: str, *, torn: bool) -> None:
+        """No more requests or messages will come; ``torn``: nobody has said goodbye."""
+        self._torn = self._torn or torn
+        if self._reason == _BY_PEER and reason:
+            self._reason = reason
+        self._end_input(complete=False)
+
     def _notice(self, text: str, code: Code) -> bytes:
         if self._entrance.nameless:  # a proxy would pass it on to somebody
+            return b""
+        if self._web is not None and self._connection is None:  # an answer by HTTP says it
             return b""
         if self._connection is None:  # it hasn't said yet what it speaks
             return text.encode() + b"\r\n"
@@ -330,6 +416,8 @@ class ChatProtocol(LineSplitter):
         self._half_closed = True
         if self._outbox.finished:
             self.transport.loseConnection()
+        elif self._web is not None:
+            self._web.end()
         else:
             self._end_input(complete=complete)
 

@@ -50,6 +50,7 @@ from tcpchat.server.reader import StoredAccounts
 from tcpchat.server.reload import Reloader, reload_on_signal
 from tcpchat.server.services import Services
 from tcpchat.server.settings import Settings, read_settings
+from tcpchat.server.site import ChatSite
 from tcpchat.server.space import DiskSpace
 from tcpchat.server.ticker import Ticker
 from tcpchat.server.tls import Security, TlsContext
@@ -259,7 +260,8 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
     iterations = settings.scram_iterations
     proofs = Prover(StoredAccounts(engine), reactor, limits, submit, _now, scram_iterations=iterations)
     laggards = Laggards(publisher, hub, pages, reactor, limits)
-    services = Services(hub, commits, pages, proofs, publisher, laggards, reactor, limits)
+    site = ChatSite(hub, limits, reactor, settings.web_names)
+    services = Services(hub, commits, pages, proofs, publisher, laggards, reactor, limits, site)
     contexts: list[TlsContext] = []
 
     def add_context(source: Source) -> TlsContext:

@@ -15,6 +15,7 @@ from tcpchat.core.requests import Change, Secretive, Supply
 from tcpchat.server.commits import Waiter
 from tcpchat.server.laggards import Laggards, Pages
 from tcpchat.server.publisher import Publisher
+from tcpchat.server.site import ChatSite
 
 
 class Commits(Protocol):
@@ -46,3 +47,4 @@ class Services:
     laggards: Laggards
     clock: IReactorTime
     limits: Limits
+    site: ChatSite

@@ -21,6 +21,7 @@ from tcpchat.core.limits import Limits
 from tcpchat.core.names import check_name
 from tcpchat.core.text import clean_lines
 from tcpchat.errors import ChatError, StartError
+from tcpchat.server.webnames import WebNames
 
 if TYPE_CHECKING:
     from tcpchat.server.certificates import BadCertificate, PairFiles, Source
@@ -55,6 +56,7 @@ class Settings:
     certificate: PairFiles | None
     self_signed: bool
     tls_required: bool
+    web_names: WebNames
 
 
 def read_settings(options: Mapping[str, Any], environment: Mapping[str, str], directory: Path) -> Settings:
@@ -106,6 +108,7 @@ def _settings(configuration: Configuration, mistakes: list[Mistake]) -> Settings
         certificate=certificate,
         self_signed=configuration["tls_self_signed"],
         tls_required=configuration["require_tls"],
+        web_names=WebNames(frozenset(configuration["web_hosts"]), frozenset(configuration["web_origins"])),
     )
 
 

@@ -14,6 +14,8 @@ class Speaker(Enum):
     PROXY = auto()
     TLS = auto()
     HTTP = auto()
+    # Nobody begins like that: it comes after a request by HTTP.
+    WEBSOCKET = auto()
     JSON = auto()
     PERSON = auto()
 

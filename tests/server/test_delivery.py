@@ -47,6 +47,7 @@ from tcpchat.server.factory import ChatFactory
 from tcpchat.server.laggards import Laggards
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.services import Services
+from tcpchat.server.site import ChatSite
 from tcpchat.store.log import Outcome
 from tests.transport import MemoryTransport
 
@@ -213,7 +214,18 @@ class BusyHouse:
         self._read: list[tuple[Page, Callable[[Supply], None]]] = []
         laggards = Laggards(self._publisher, self.hub, self, self._clock, _LIMITS)
         self._factory = ChatFactory(
-            Services(self.hub, self, self, self, self._publisher, laggards, self._clock, _LIMITS), _TRUSTED
+            Services(
+                self.hub,
+                self,
+                self,
+                self,
+                self._publisher,
+                laggards,
+                self._clock,
+                _LIMITS,
+                ChatSite(self.hub, _LIMITS, self._clock),
+            ),
+            _TRUSTED,
         )
 
     def __enter__(self) -> Self:

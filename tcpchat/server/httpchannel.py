@@ -1,0 +1,221 @@
+"""HTTP on a connection of the one port: Twisted's parser and site, within our bounds of size, time and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IAddress, IPushProducer, ITransport
+from twisted.web.http import HTTPChannel
+from twisted.web.server import Request, Site
+from websockets.server import ServerProtocol
+from zope.interface import implementer
+
+from tcpchat.core.limits import Limits
+from tcpchat.errors import Code
+from tcpchat.server.outbox import Outbox
+
+# Of RFC 9110: what reads, and has no body.
+_METHODS = (b"GET", b"HEAD")
+_HEADERS = 100
+
+_REFUSALS = {
+    400: b"Bad Request",
+    405: b"Method Not Allowed",
+    408: b"Request Timeout",
+    413: b"Content Too Large",
+    431: b"Request Header Fields Too Large",
+    503: b"Service Unavailable",
+}
+_STATUS = {Code.LOGIN_TIMEOUT: 408, Code.LINE_TOO_LONG: 431}
+
+
+class Owner(Protocol):
+    """The connection that speaks HTTP."""
+
+    transport: Any
+
+    def finish(self, last: bytes = b"") -> None:
+        """Send ``last`` and close."""
+
+    def abort(self) -> None:
+        """Cut the connection."""
+
+    def web_ended(self, reason: str, *, torn: bool) -> None:
+        """No more requests come."""
+
+    def answered(self) -> None:
+        """A request is answered: its time begins anew."""
+
+    def speak_websocket(self, protocol: ServerProtocol, response: bytes, rest: bytes) -> None:
+        """Go on with WebSocket: send the ``response``, and take the ``rest`` of what has come."""
+
+
+@implementer(ITransport, IPushProducer)
+class _Line:
+    """What HTTP's parser takes for its transport: it writes to the outbox, and ends the connection as all end."""
+
+    # As a transport's: whether what has come is not to be read any more.
+    disconnecting = False
+
+    def __init__(self, owner: Owner, outbox: Outbox) -> None:
+        self.owner = owner
+        self._outbox = outbox
+
+    def write(self, data: bytes) -> None:
+        self._outbox.write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self._outbox.write(b"".join(data))
+
+    def loseConnection(self) -> None:
+        self.disconnecting = True
+        self.owner.finish()
+
+    def abortConnection(self) -> None:
+        self.disconnecting = True
+        self.owner.abort()
+
+    def getPeer(self) -> IAddress:
+        return self.owner.transport.getPeer()  # type: ignore[no-any-return]
+
+    def getHost(self) -> IAddress:
+        return self.owner.transport.getHost()  # type: ignore[no-any-return]
+
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """The channel would be told when to pause; it writes whole pages only."""
+
+    def unregisterProducer(self) -> None:
+        """Nothing is registered."""
+
+    def pauseProducing(self) -> None:
+        self.owner.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self.owner.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
+
+class Visit(Request):
+    """One request."""
+
+    channel: Any
+
+    def upgrade(self, protocol: ServerProtocol, response: bytes) -> None:
+        """Answer with ``response``, after which WebSocket is spoken."""
+        self.channel.upgrade(protocol, response)
+
+
+class HttpChannel(HTTPChannel):
+    """The requests of one connection, one after the other: GET and HEAD, without bodies."""
+
+    requestFactory = Visit
+    maxHeaders = _HEADERS
+    # Ours are the connection's: a request has its time in all, however it trickles in.
+    timeOut = None
+
+    def __init__(self, owner: Owner, outbox: Outbox, site: Site, limits: Limits) -> None:
+        super().__init__()
+        self.site = self.factory = site
+        self.totalHeadersSize = self.MAX_LENGTH = limits.http_header_bytes
+        self._owner: Owner | None = owner
+        self._upgrading: tuple[ServerProtocol, bytes] | None = None
+        # Whether a request has begun to come, and whether anything of an answer has been sent.
+        self._begun = False
+        self._because: tuple[Code, str] | None = None
+        self._line = _Line(owner, outbox)
+        self.makeConnection(self._line)
+
+    def take(self, data: bytes) -> None:
+        """Take a chunk."""
+        self._begun = True
+        self.dataReceived(data)
+        if self._upgrading is not None and self._owner is not None:
+            owner, self._owner = self._owner, None
+            protocol, response = self._upgrading
+            rest = b"".join((*self._dataBuffer, self.clearLineBuffer()))
+            self.requests.clear()
+            self._line.disconnecting = True
+            owner.speak_websocket(protocol, response, rest)
+
+    def end(self) -> None:
+        """The peer says no more; it may still read."""
+        if self._owner is not None:
+            self._owner.web_ended("", torn=False)
+
+    def proceed(self) -> None:
+        """Requests wait for nobody."""
+
+    def closing(self, code: Code, text: str) -> None:
+        """The connection will be closed by us, for this reason."""
+        self._because = code, text
+
+    def farewell(self) -> bytes:
+        """Return what a request that isn't answered yet is answered with when the connection closes."""
+        self.lose()
+        if self._because is None or not self._begun:
+            return b""
+        code, text = self._because
+        return _refusal(_STATUS.get(code, 503), text.encode() + b"\n")
+
+    def lose(self) -> None:
+        """The connection is over."""
+        self._line.disconnecting = True
+
+    def upgrade(self, protocol: ServerProtocol, response: bytes) -> None:
+        """Go on with WebSocket once what has come is parsed."""
+        self._upgrading = protocol, response
+
+    def allHeadersReceived(self) -> None:
+        """Refuse what is not for reading, before any body is."""
+        if self._command not in _METHODS:
+            self._refuse(405, b"Only GET and HEAD are understood here.\n", b"Allow: GET, HEAD\r\n")
+        elif self.length != 0:
+            self._refuse(413, b"Requests here have no body.\n")
+        else:
+            super().allHeadersReceived()
+
+    def lineReceived(self, line: bytes) -> None:
+        """Take a line, unless the request is refused."""
+        if not self._line.disconnecting:
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """One header is too long."""
+        self._refuse(431, b"The headers are too long.\n")
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Keep what comes before the request is answered; nothing of one that is refused."""
+        if not self._line.disconnecting:
+            super().rawDataReceived(data)
+
+    def requestDone(self, request: Request) -> None:
+        """One request is answered."""
+        super().requestDone(request)
+        self._begun = bool(self.requests)
+        if self._owner is not None:
+            self._owner.answered()
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self._refuse(400, b"That is not HTTP/1.1 as RFC 9112 has it.\n")
+
+    def _refuse(self, status: int, text: bytes, header: bytes = b"") -> None:
+        self.length = 0
+        self._line.disconnecting = True
+        if self._owner is not None:
+            self._begun = False
+            self._owner.finish(_refusal(status, text, header))
+
+    def allContentReceived(self) -> None:
+        """Answer the request, unless it is refused."""
+        if not self._line.disconnecting:
+            super().allContentReceived()
+
+
+def _refusal(status: int, text: bytes, header: bytes = b"") -> bytes:
+    return (
+        b"HTTP/1.1 %d %b\r\n%bContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
+        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, _REFUSALS[status], header, len(text), text)
+    )

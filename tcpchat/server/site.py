@@ -1,0 +1,163 @@
+"""What is there by HTTP: the page, its files, the way to WebSocket, and the state of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.web.http import Request as HttpRequest
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import NOT_DONE_YET, Request, Site
+from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.http11 import Request as Handshake
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from tcpchat.core.hub import Hub
+from tcpchat.core.limits import Limits
+from tcpchat.server.httpchannel import Visit
+from tcpchat.server.webnames import WebNames
+
+# Each message is compressed by itself, both ways: a stream that goes on would take 100 KiB of a connection.
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True, client_no_context_takeover=True, client_max_window_bits=12
+)
+_SECURITY = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Frame-Options", "DENY"),
+)
+
+
+class ChatSite(Site):
+    """The pages of one server. ``names`` and what it says of itself may change while it runs."""
+
+    displayTracebacks = False
+
+    def __init__(self, hub: Hub, limits: Limits, clock: IReactorTime, names: WebNames = WebNames()) -> None:
+        super().__init__(_Pages(self), reactor=clock)
+        self.hub = hub
+        self.limits = limits
+        self.names = names
+        self.websockets = 0
+
+    def getResourceFor(self, request: Request) -> IResource:
+        """Return what a request is for."""
+        for name, value in _SECURITY:
+            request.setHeader(name, value)
+        hosts = request.requestHeaders.getRawHeaders("host", [])
+        if len(hosts) > 1 or (not hosts and request.clientproto == b"HTTP/1.1"):
+            return _Text(400, "There must be one Host header.\n")
+        if hosts and not self.names.has_host(hosts[0]):
+            return _Text(421, "This server has another name: the operator can add this one to web_hosts.\n")
+        found: IResource = super().getResourceFor(request)
+        return found
+
+    def log(self, request: HttpRequest) -> None:
+        """Keep no log of requests: connections are logged, and their addresses with them."""
+
+    def full(self) -> bool:
+        """Return whether there are as many WebSockets as there may be."""
+        return self.websockets >= self.limits.websockets
+
+    def opened(self) -> None:
+        """Count a WebSocket."""
+        self.websockets += 1
+
+    def closed(self) -> None:
+        """Count one less."""
+        self.websockets -= 1
+
+
+class _Pages(Resource):
+    """The paths there are."""
+
+    def __init__(self, site: ChatSite) -> None:
+        super().__init__()
+        self._site = site
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        """Return what is at ``path``."""
+        if path in (b"", b"ws") and not request.postpath:
+            if path or _wants_upgrade(request):
+                return _Socket(self._site)
+            return _Text(200, "This is a chat server.\n")
+        if request.postpath:
+            return _Text(404, "There is no page here.\n")
+        if path == b"healthz":
+            return _Text(200, "alive\n")
+        if path == b"readyz":
+            unready = self._site.hub.unready
+            return _Text(503, f"not ready: {unready}\n") if unready else _Text(200, "ready\n")
+        return _Text(404, "There is no page here.\n")
+
+
+class _Text(Resource):
+    """A few words."""
+
+    isLeaf = True
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__()
+        self._status = status
+        self._text = text.encode()
+
+    def render_GET(self, request: Request) -> bytes:
+        """Say them."""
+        request.setResponseCode(self._status, HTTPStatus(self._status).phrase.encode())
+        request.setHeader("Content-Type", "text/plain; charset=utf-8")
+        request.setHeader("Cache-Control", "no-store")
+        return self._text
+
+
+class _Socket(Resource):
+    """The way to WebSocket (RFC 6455 section 4.2)."""
+
+    isLeaf = True
+
+    def __init__(self, site: ChatSite) -> None:
+        super().__init__()
+        self._site = site
+
+    def render_GET(self, request: Visit) -> bytes | int:
+        """Go on with WebSocket, or say why not."""
+        site, headers = self._site, _headers(request)
+        origins = headers.get_all("Origin")
+        if not all(site.names.has_origin(origin, headers.get("Host", "")) for origin in origins):
+            text = "Pages from elsewhere may not connect: the operator can add them to web_origins.\n"
+            return _Text(403, text).render_GET(request)
+        if site.full():
+            request.setHeader("Retry-After", "10")
+            return _Text(503, "The server is full. Please try again later.\n").render_GET(request)
+        protocol = ServerProtocol(state=OPEN, extensions=[_DEFLATE], max_size=site.limits.line_bytes)
+        response = protocol.accept(Handshake(request.path.decode("latin-1"), headers, request.method.decode("latin-1")))
+        if response.status_code != 101:
+            for name in ("Upgrade", "Allow"):
+                if name in response.headers:
+                    request.setHeader(name, response.headers[name])
+            return _Text(response.status_code, "This is the way to WebSocket, version 13.\n").render_GET(request)
+        request.upgrade(protocol, response.serialize())
+        return NOT_DONE_YET
+
+
+def window(protocol: ServerProtocol) -> int:
+    """Return the bits of the window that messages to the peer may be compressed with; 0: not at all."""
+    for extension in protocol.extensions:
+        if isinstance(extension, PerMessageDeflate):
+            return extension.local_max_window_bits
+    return 0
+
+
+def _wants_upgrade(request: Request) -> bool:
+    upgrades: Iterable[str] = request.requestHeaders.getRawHeaders("upgrade", [])
+    return any("websocket" in value.lower() for value in upgrades)
+
+
+def _headers(request: Request) -> Headers:
+    headers = Headers()
+    for name, values in request.requestHeaders.getAllRawHeaders():
+        for value in values:
+            headers[name.decode("latin-1")] = value.decode("latin-1")
+    return headers

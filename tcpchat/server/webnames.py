@@ -1,0 +1,48 @@
+"""As whom the server answers by HTTP, and to pages from where."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+@dataclass(frozen=True, slots=True)
+class WebNames:
+    """As whom the server answers: ``hosts``, besides addresses and localhost; and the pages that may connect to it.
+
+    ``origins`` are those of pages that are not from here, as in ``https://example.org``.
+    """
+
+    hosts: frozenset[str] = frozenset()
+    origins: frozenset[str] = frozenset()
+
+    def has_host(self, host: str) -> bool:
+        """Return whether a Host header means this server: a name that anybody can let point here does not."""
+        name, _, port = host.partition("]") if host.startswith("[") else host.partition(":")
+        name = name.removeprefix("[").lower().removesuffix(".")
+        if not port.removeprefix(":").isdecimal() and port.removeprefix(":"):
+            return False
+        return name == "localhost" or name in self.hosts or _is_address(name)
+
+    def has_origin(self, origin: str, host: str) -> bool:
+        """Return whether a page of ``origin`` may connect by WebSocket to a server that it calls ``host``."""
+        if origin.lower() in self.origins:
+            return True
+        scheme, separator, place = origin.lower().partition("://")
+        default = _DEFAULT_PORTS.get(scheme)
+        return bool(separator and default) and _with_port(place, default) == _with_port(host.lower(), default)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_port(place: str, default: str | None) -> str:
+    """Return a host with its port, also where that is the usual one."""
+    return place if place.rpartition(":")[2].isdecimal() else f"{place}:{default}"

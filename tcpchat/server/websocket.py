@@ -1,0 +1,241 @@
+"""One WebSocket (RFC 6455): its frames, its pings, and its close, around the same dialogue as that of JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from websockets.frames import BINARY, CONT, PING, TEXT, Close, CloseCode, Frame
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from tcpchat.core.limits import Limits
+from tcpchat.core.state import Person
+from tcpchat.errors import Code
+from tcpchat.server.outbox import Outbox
+from tcpchat.server.pace import Pace
+
+# What is parsed at a time: of compressed frames so much may become a thousand times as much.
+_PIECE_BYTES = 4 * 1024
+# With these a peer ends in peace. 1001 is what a browser says of a page that is left or loaded again: it may come back.
+_GOODBYES = (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD)
+# The codes for what the peer is told when we close; for all else it is a rule that it has met.
+_CLOSE_CODES = {
+    Code.SHUTTING_DOWN: CloseCode.GOING_AWAY,
+    Code.SLOW_READER: CloseCode.TRY_AGAIN_LATER,
+    Code.TOO_MANY_CONNECTIONS: CloseCode.TRY_AGAIN_LATER,
+    Code.LINE_TOO_LONG: CloseCode.MESSAGE_TOO_BIG,
+    Code.PING_TIMEOUT: CloseCode.INTERNAL_ERROR,
+    Code.INTERNAL: CloseCode.INTERNAL_ERROR,
+}
+
+
+class Owner(Protocol):
+    """The connection that a WebSocket belongs to."""
+
+    transport: Any
+
+    @property
+    def holding(self) -> bool:
+        """Whether it takes no messages just now."""
+
+    @property
+    def person(self) -> Person | None:
+        """Who is logged in."""
+
+    def take_messages(self, messages: list[bytes]) -> None:
+        """Take whole messages; an empty one is none."""
+
+    def web_ended(self, reason: str, *, torn: bool) -> None:
+        """The peer says no more; ``torn``: not in peace, so that its session is left behind."""
+
+    def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, and close."""
+
+
+class WebSocket:
+    """The frames of one peer: messages for the lines' queue, and whatever else WebSocket has to say.
+
+    ``protocol`` has its handshake behind it. Pings are answered at once, and the close once all is answered. Frames
+    that are no messages, pieces of messages, and compressed ones cost the peer the time that they take.
+    """
+
+    __slots__ = (
+        "_beat", "_because", "_clock", "_closed", "_ended", "_farewell", "_heard", "_limits", "_outbox", "_owner",
+        "_pace", "_parsing", "_pieces", "_pinged", "_protocol", "_raw", "_resting",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        owner: Owner,
+        protocol: ServerProtocol,
+        outbox: Outbox,
+        pace: Pace | None,
+        clock: IReactorTime,
+        limits: Limits,
+        closed: Callable[[], None],
+    ) -> None:
+        self._owner = owner
+        self._protocol = protocol
+        self._outbox = outbox
+        self._pace = pace
+        self._clock = clock
+        self._limits = limits
+        self._closed = closed
+        # What has come and is not parsed yet, and the pieces of a message that is not whole.
+        self._raw = b""
+        self._pieces: list[bytes] = []
+        self._parsing = False
+        # Until when nothing is parsed, since it was much work; whether nothing more comes; and what we close for.
+        self._resting: IDelayedCall | None = None
+        self._ended = False
+        self._because: Code | None = None
+        self._farewell: bytes | None = None
+        # Whether anything has come since the last beat, and how much was on its way to the peer when it was pinged.
+        self._heard = True
+        self._pinged: int | None = None
+        self._beat: IDelayedCall = clock.callLater(limits.ping_seconds, self._look)
+
+    def take(self, data: bytes) -> None:
+        """Take a chunk of frames."""
+        self._raw = self._raw + data if self._raw else data
+        self._heard = True
+        if self._resting is not None:
+            self._owner.transport.pauseProducing()
+        self.proceed()
+
+    def proceed(self) -> None:
+        """Go on with what has come, as far as messages are taken."""
+        if self._parsing:
+            return
+        self._parsing = True
+        try:
+            while self._raw and not self._owner.holding and self._resting is None:
+                size = _PIECE_BYTES if self._protocol.extensions else len(self._raw)
+                piece, self._raw = self._raw[:size], self._raw[size:]
+                self._parse(piece)
+        finally:
+            self._parsing = False
+        if self._ended and not self._raw and self._farewell is None:
+            self._farewell = b""
+            self._owner.web_ended("the peer ended without a close", torn=True)
+
+    def end(self) -> None:
+        """The peer has ended its half without a close (RFC 6455 section 7.1.5: 1006)."""
+        self._ended = True
+        self.proceed()
+
+    def closing(self, code: Code, text: str) -> None:
+        """It will be closed by us, for this reason."""
+        self._because = code
+
+    def farewell(self) -> bytes:
+        """Return the close that is the last thing said: in answer to the peer's, or our own."""
+        self.lose()
+        if self._farewell is None:
+            code, reason = CloseCode.NORMAL_CLOSURE, ""
+            if self._because is not None:
+                code, reason = _CLOSE_CODES.get(self._because, CloseCode.POLICY_VIOLATION), self._because.value
+            self._protocol.send_close(code, reason)
+            self._farewell = b"".join(self._protocol.data_to_send())
+        return self._farewell
+
+    def lose(self) -> None:
+        """The connection is over."""
+        self._raw = b""
+        for call in (self._beat, self._resting):
+            if call is not None and call.active():
+                call.cancel()
+        closed, self._closed = self._closed, _nothing
+        closed()
+
+    def _parse(self, piece: bytes) -> None:
+        began = self._pace.meter() if self._pace is not None else 0.0
+        self._protocol.receive_data(piece)
+        messages, odd = self._messages(self._protocol.events_received())
+        if odd and self._pace is not None and (rest := self._pace.spent(began, self._owner.person)):
+            self._owner.transport.pauseProducing()
+            self._resting = self._clock.callLater(rest, self._rested)
+        written = b"".join(self._protocol.data_to_send())
+        if self._protocol.state is OPEN:
+            if written:
+                self._outbox.write(written)
+                self._outbox.count(len(written))
+            if messages:
+                self._owner.take_messages(messages)
+            return
+        self._raw = b""
+        self._farewell = written
+        if messages:
+            self._owner.take_messages(messages)
+        reason, torn = _ending(self._protocol)
+        self._owner.web_ended(reason, torn=torn)
+
+    def _messages(self, frames: Iterable[object]) -> tuple[list[bytes], bool]:
+        """Return the whole messages among ``frames``, and whether there was anything besides."""
+        messages: list[bytes] = []
+        odd = bool(self._protocol.extensions)
+        for frame in frames:
+            assert isinstance(frame, Frame)
+            if frame.opcode is TEXT and frame.fin:
+                message = bytes(frame.data)
+            elif frame.opcode is BINARY:
+                self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "messages are text")
+                break
+            elif frame.opcode is TEXT or frame.opcode is CONT:
+                odd = True
+                if frame.data:
+                    self._pieces.append(bytes(frame.data))
+                if not frame.fin:
+                    continue
+                message, self._pieces = b"".join(self._pieces), []
+            else:
+                odd = odd or frame.opcode is PING
+                continue
+            if not message.isascii() and not _is_text(message):
+                self._protocol.fail(CloseCode.INVALID_DATA, "a message is not UTF-8")
+                break
+            messages.append(message)
+        return messages, odd
+
+    def _rested(self) -> None:
+        self._resting = None
+        if not self._owner.holding:
+            self._owner.transport.resumeProducing()
+        self.proceed()
+
+    def _look(self) -> None:
+        """Ping the peer, and end with one that has not answered the last ping, though it could have read it."""
+        unsent = self._outbox.unsent
+        if self._pinged is not None and not self._heard and unsent >= self._pinged:
+            self._owner.dismiss("You have not answered a ping.", Code.PING_TIMEOUT)
+            return
+        self._heard = False
+        self._pinged = None
+        if not self._outbox.clogged:  # else it is reading, or is taken care of otherwise
+            self._protocol.send_ping(b"")
+            self._outbox.write(b"".join(self._protocol.data_to_send()))
+            self._pinged = unsent
+        self._beat = self._clock.callLater(self._limits.ping_seconds, self._look)
+
+
+def _ending(protocol: ServerProtocol) -> tuple[str, bool]:
+    """Return why a WebSocket has ended, for the log, and whether it was not in peace."""
+    received: Close | None = protocol.close_rcvd
+    if protocol.parser_exc is None and received is not None:
+        return f"closed by the peer with {int(received.code)}", received.code not in _GOODBYES
+    sent = protocol.close_sent
+    return (f"closed with {int(sent.code)}: {sent.reason}" if sent is not None else "a broken WebSocket"), True
+
+
+def _is_text(message: bytes) -> bool:
+    try:
+        message.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _nothing() -> None:
+    """It is over already."""
