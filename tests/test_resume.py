@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import pytest
 
 from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialKind, State
@@ -67,6 +68,10 @@ def seen(script: Script, room: str = "lobby") -> list[tuple[int, str]]:
     ]
 
 
+def json_line(op: str, **data: Any) -> bytes:
+    return msgspec.json.encode({"op": op, "id": 1, "data": data}) + b"\n"
+
+
 def refusal(script: Script, code: str) -> Code:
     with pytest.raises(ChatError) as refused:
         script.ask("resume", session=code)
@@ -103,8 +108,6 @@ def restart(house: House) -> House:
 
 
 def _stored(direct: Any) -> Any:
-    import msgspec
-
     return msgspec.structs.replace(direct.record, head=direct.head)
 
 
@@ -317,6 +320,33 @@ def test_a_polite_end_ends_the_session(house: House, end: str) -> None:
     house.settle()
     assert house.hub.users.get("nina") is None
     assert house.store.sessions == {}
+    assert refusal(Script(house), code) is Code.NO_SUCH_SESSION
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("wire", ["json", "text"])
+def test_who_hangs_up_before_the_answer_to_resume_can_still_go_on(house: House, wire: str, *, first: bool) -> None:
+    """Perhaps nobody has seen the new code: the one that was used is still good."""
+    nina, code = login(house, "nina", "lobby")
+    nina.transport.tear()
+    again = house.connect()
+    codes = [code] if first else ["kx3m-7pqa-b2zw-ymth", code]  # what is still to be begun counts, too
+    lines = [json_line("resume", session=one) if wire == "json" else f"/resume {one}\n".encode() for one in codes]
+    again.receive(b"".join(lines))
+    again.end()
+    house.settle()
+    assert again.closed
+    assert [(kept.name, kept.detached > 0) for kept in house.store.sessions.values()] == [("nina", True)]
+    assert back(house, code)[1]["user"]["name"] == "nina"
+
+
+def test_who_says_goodbye_after_resume_is_gone(house: House) -> None:
+    nina, code = login(house, "nina", "lobby")
+    nina.transport.tear()
+    again = house.connect()
+    again.receive(json_line("resume", session=code) + json_line("quit"))
+    again.end()
+    house.settle()
     assert refusal(Script(house), code) is Code.NO_SUCH_SESSION
 
 

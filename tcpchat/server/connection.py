@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from tcpchat.core.accounts import Account
-from tcpchat.core.answers import Answer, Done, Goodbye
+from tcpchat.core.answers import Answer, Done, Goodbye, Resumed
 from tcpchat.core.commands import Command, Detach, Hello, Leave, Quit
 from tcpchat.core.entries import Entry, RoomId, Sent
 from tcpchat.core.events import Notice
@@ -37,6 +37,10 @@ class Peer(Protocol):
     """The transport's side of a connection; ``address`` is where it comes from."""
 
     address: str
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether it sends nothing more: it may still read, or be gone."""
 
     def finish(self, last: bytes) -> None:
         """Send ``last`` and close."""
@@ -115,6 +119,8 @@ class Connection:
         self.uncommitted = 0
         self._held: list[bytes] | None = None
         self._ended = self._over = self._hurried = False
+        # Whether the session goes on here by an answer that perhaps nobody has seen.
+        self._unseen = False
         # Whether the peer has fallen behind; and what is to be done once it has caught up.
         self.behind = False
         self._postponed: tuple[_Slot, Supply] | None = None
@@ -159,12 +165,15 @@ class Connection:
         self._outbox.count(_REFUSAL_BYTES)  # that is taken from who doesn't read, too
 
     def end(self, *, torn: bool = False) -> None:
-        """No more lines will come: when all is answered, log out and close; ``torn``: leave the session behind."""
+        """No more lines will come: when all is answered, log out and close; ``torn``: leave the session behind.
+
+        Who was gone before the answer to a resume has not said goodbye to what goes on with it.
+        """
         if not self._ended:
             self._ended = True
             self._forget_later()
             self._pace = None
-            self._waiting = Request(Detach() if torn else Quit())
+            self._waiting = Request(Detach() if torn or self._unseen else Quit())
             self._advance()
 
     def hurry(self) -> None:
@@ -442,6 +451,8 @@ class Connection:
         # One that was made counts, even if its owner was not let in after that.
         if self._pace is not None and type(slot.request.asks) in REGISTRATIONS and not slot.registered:
             self._pace.give_back_registration()
+        if isinstance(slot.answer, Resumed):
+            self._unseen = self._peer.hung_up
         meter = self._meter()
         self._answer()
         if meter is not None:

@@ -211,6 +211,11 @@ class ChatProtocol(LineSplitter):
 
     # What the connection calls.
 
+    @property
+    def hung_up(self) -> bool:
+        """Whether the peer sends nothing more: it may still read, or be gone."""
+        return self._input_ended
+
     def finish(self, last: bytes = b"") -> None:
         """Send ``last`` and close."""
         self._cancel_timers()
