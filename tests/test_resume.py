@@ -690,6 +690,25 @@ def test_the_registry_forgets_all_of_a_session_that_ends(house: House) -> None:
     assert not any(getattr(tickets, name) for name in vars(Tickets()))
 
 
+def test_of_a_conversation_that_is_closed_a_session_without_a_connection_keeps_no_place() -> None:
+    house = House(Limits(ended_directs=2))
+    nina, code = login(house, "nina")
+    nina.transport.tear()
+    for number in range(5):
+        guest, _ = login(house, f"guest{number}")
+        guest.tell("nina", f"are you there? {number}")
+        house.settle()
+        guest.ask("logout")
+    session = house.chat.tickets.find(code)
+    assert session is not None
+    assert session.ticket is not None
+    assert len(session.ticket.places) == 2
+    again, _ = back(house, code)
+    again.name = "nina"
+    house.settle()
+    assert again.heard() == [f"guest{number} to nina: are you there? {number}" for number in (3, 4)]
+
+
 # A restart.
 
 

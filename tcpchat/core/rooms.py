@@ -99,4 +99,5 @@ class Rooms:
             if direct is not None:
                 closed.append(direct.id)
                 self._logs.pop(direct.id, None)
+                person.forget_place(direct.id)
         return closed

@@ -54,6 +54,12 @@ class Person:
         """This person as others see one."""
         return User(self.name, self.color if self.color else UNSET, True if self.away else UNSET)
 
+    def forget_place(self, room: RoomId) -> None:
+        """Let none of the sessions go on in a conversation that is closed."""
+        for session in self.sessions:
+            if session.ticket is not None:
+                session.ticket.places.pop(room, None)
+
 
 @dataclass(slots=True)
 class Making:
