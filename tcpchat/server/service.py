@@ -191,6 +191,8 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
     """Return the daemon, listening and with its database ready; raises `StartError`.
 
     Nothing runs before ``startService``. ``log`` takes the place of the real log's writer, for tests.
+    What was stored is taken back in one go, and before any port listens: the reactor doesn't run yet, so nobody waits
+    for it, and a signal ends the process at once, as it would any program.
     """
     limits = replace(settings.limits)  # of its own, since it may become another
     capacity = descriptors.connection_capacity()
