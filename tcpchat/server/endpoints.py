@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from tcpchat.errors import StartError
 from tcpchat.server.certificates import BadCertificate, Source
+from tcpchat.server.departures import Departures
 from tcpchat.server.tlsendpoints import TlsEndpoint, parse_tls_endpoint, split
 from tcpchat.server.transport import write_directly
 
@@ -58,6 +59,7 @@ def listen(
         for begun in listening:
             begun.stopListening()
         raise
+    departures = Departures(reactor)
     for begun in listening:
         if isinstance(begun, Port):
             begun.socket.listen(BACKLOG)  # Linux takes the new length (listen(2)); Twisted's own is 50
@@ -65,7 +67,7 @@ def listen(
             # from the stream, and break the line that follows. Connections inherit it.
             begun.socket.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
             _accept_few(begun)
-        write_directly(begun)
+        write_directly(begun, departures)
     return listening
 
 

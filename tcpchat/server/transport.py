@@ -6,11 +6,14 @@ import struct
 import termios
 from contextlib import suppress
 from fcntl import ioctl
+from functools import partial
 from typing import Any
 
 from twisted.internet import main, tcp, unix
 from twisted.internet.interfaces import IListeningPort
 from twisted.python.failure import Failure
+
+from tcpchat.server.departures import Departing, Departures
 
 
 class _DirectWrites:
@@ -63,16 +66,25 @@ class _DirectWrites:
         return int(len(self.dataBuffer) - self.offset + self._tempDataLen + kept)
 
 
-class DirectServer(_DirectWrites, tcp.Server):
-    """A TCP connection that sends at once."""
+class DirectServer(_DirectWrites, Departing, tcp.Server):
+    """A TCP connection that sends at once, and whose end waits for its turn."""
+
+    def __init__(self, departures: Departures, *accepted: Any) -> None:
+        super().__init__(*accepted)
+        self._departures = departures
 
 
-class DirectUNIXServer(_DirectWrites, unix.Server):
-    """A unix socket connection that sends at once."""
+class DirectUNIXServer(_DirectWrites, Departing, unix.Server):
+    """A unix socket connection that sends at once, and whose end waits for its turn."""
+
+    def __init__(self, departures: Departures, *accepted: Any) -> None:
+        super().__init__(*accepted)
+        self._departures = departures
 
 
-def write_directly(port: IListeningPort) -> None:
-    """Let the connections of ``port`` send at once, if it is one of TCP or of a unix socket."""
+def write_directly(port: IListeningPort, departures: Departures) -> None:
+    """Let the connections of ``port`` send at once, and end in turns, if it is one of TCP or of a unix socket."""
     if not isinstance(port, tcp.Port):
         return
-    port.transport = DirectUNIXServer if isinstance(port, unix.Port) else DirectServer
+    kind = DirectUNIXServer if isinstance(port, unix.Port) else DirectServer
+    port.transport = partial(kind, departures)  # type: ignore[assignment]  # it is only called

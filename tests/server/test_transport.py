@@ -11,8 +11,10 @@ from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.main import CONNECTION_LOST
 from twisted.internet.protocol import Protocol
 from twisted.internet.ssl import ContextFactory
+from twisted.internet.task import Clock
 from zope.interface import implementer
 
+from tcpchat.server.departures import Departures
 from tcpchat.server.transport import DirectServer
 
 
@@ -95,7 +97,7 @@ class Producer:
 
 def connection(room: int) -> tuple[DirectServer, Kernel, Watcher]:
     kernel, watcher = Kernel(room), Watcher()
-    server = DirectServer(kernel, Protocol(), ("192.0.2.1", 1), None, 0, watcher)  # type: ignore[arg-type]
+    server = DirectServer(Departures(Clock()), kernel, Protocol(), ("192.0.2.1", 1), None, 0, watcher)
     server.protocol.makeConnection(server)
     return server, kernel, watcher
 
