@@ -259,6 +259,14 @@ class Limits:
     page_bytes: int = limit(
         64 * KIB, "bytes", "A page of history, in bytes of text: what catching up reads at once.", least=1 * KIB
     )
+    page_seconds: float = limit(
+        5.0,
+        "seconds",
+        "Time for reading a page, with the wait for its turn: some ms, two seconds on a busy disk. After that "
+        "whoever asked is told that it can't be read.",
+        least=1,
+        most=600,
+    )
     join_entries: int = limit(
         20, "entries", "What a join shows when it doesn't say: about a screen.", least=0, most=10_000
     )

@@ -29,7 +29,7 @@ _SECONDS = float(os.environ.get("TCPCHAT_FAULT_SECONDS", "1.5"))
 _PASSWORD = "correct horse"
 _NO_SPACE_WATCH = {"TCPCHAT_LIMITS_FREE_BYTES_LEAST": "0"}
 # A database that doesn't answer is one that fails, after so long.
-_IMPATIENT = {"TCPCHAT_LIMITS_COMMIT_SECONDS": "1"}
+_IMPATIENT = {"TCPCHAT_LIMITS_COMMIT_SECONDS": "1", "TCPCHAT_LIMITS_PAGE_SECONDS": "1"}
 _WORKS = "the database works again"
 
 
@@ -98,6 +98,22 @@ class Scene:
         assert health["store"] == "failing"
         assert health["error"]
         assert self.admin.event("event", event="store")["state"] == "failing"
+
+    def cannot_read(self) -> None:
+        """Be told, again and again, that what isn't in memory can't be read; nothing else waits for that."""
+        for _ in range(4):
+            with pytest.raises(Refused) as refused:
+                self.admin.request("audit")
+            assert refused.value.code == "store-failed"
+        assert self.admin.request("ping") is not None
+
+    def can_read(self) -> bool:
+        """Return whether what isn't in memory can be read again."""
+        try:
+            self.admin.request("audit")
+        except Refused:
+            return False
+        return True
 
     def recover(self) -> float:
         """Say something until it is taken, and return for how many seconds it was not."""
@@ -253,7 +269,9 @@ def test_a_server_that_stands_still_and_one_that_has_gone(
     with _on_server(tmp_path, servers, kind) as (scene, server):
         with server.stalled():
             scene.suffer()
+            scene.cannot_read()
         still = scene.recover()
+        eventually(scene.can_read, lambda: f"nothing can be read any more:\n{scene.daemon.log}")
         server.crash()
         scene.suffer()
         server.start()
