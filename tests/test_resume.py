@@ -493,6 +493,32 @@ def test_a_new_code_is_told_once_it_is_stored(house: House) -> None:
     assert (kept.code, kept.next) == (digest(code), digest(told))
 
 
+def test_a_new_code_stays_stored_though_the_old_connection_ends_meanwhile(house: House) -> None:
+    _, first = login(house, "nina", "lobby")
+    half_open, answer = back(house, first)
+    again = Script(house)
+    again.post("resume", session=answer["session"], cursors={})
+    house.store.prove()
+    half_open.transport.tear()  # the session is stored as it is left behind, after what is stored to go on with it
+    house.store.commit()
+    (told,) = [line["data"]["session"] for line in again.take() if line["op"] == "resume"]
+    assert {digest(told)} <= {code for kept in house.store.sessions.values() for code in (kept.code, kept.next)}
+
+
+def test_of_two_who_go_on_with_the_same_code_at_once_one_does(house: House) -> None:
+    nina, code = login(house, "nina", "lobby")
+    nina.transport.tear()
+    both = [Script(house), Script(house)]
+    for one in both:
+        one.post("resume", session=code, cursors={})
+    house.store.prove()
+    house.store.commit()
+    (kept,) = house.store.sessions.values()
+    answers = [line for one in both for line in one.take() if line["op"] == "resume"]
+    assert [answer["error"]["code"] for answer in answers if answer["status"] == "error"] == ["busy"]
+    assert [digest(answer["data"]["session"]) for answer in answers if answer["status"] == "ok"] == [kept.next]
+
+
 def test_a_store_that_fails_keeps_nobody_out(house: House) -> None:
     nina, code = login(house, "nina")
     nina.transport.tear()

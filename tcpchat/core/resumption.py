@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from msgspec import UNSET
-from msgspec.structs import replace
 
 from tcpchat.core.answers import Goodbye, LostRoom, Resumed, ResumedRoom
 from tcpchat.core.audience import EVERYBODY
@@ -56,15 +55,18 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
     check_welcome(chat, session, person)
     if isinstance(supply, Recognised):
         session.making = Making(token=new_code(chat.new_id))
-        renewed = digest(command.session), digest(session.making.token)
-        return KeepSession(replace(stored(chat, old, person, ticket), code=renewed[0], next=renewed[1]))
+        # Now: the end of the old connection may store the session once more before this is told.
+        chat.tickets.renew(old, command.session, digest(session.making.token))
+        return KeepSession(stored(chat, old, person, ticket))
     code, session.making = session.making.token, Making()
+    if chat.tickets.find(code) is not old:
+        text = "Your session is just going on from another connection: please try again in a moment."
+        raise ChatError(Code.BUSY, text, retry_after=1)
     sign_out(chat, session)
     places = ticket.places
     ticket.screen = isinstance(command, ComeBack)
     _take_over(chat, old, session)
     _leave_closed(chat, session)
-    chat.tickets.renew(session, command.session, digest(code))
     chat.tickets.touch(session)
     return _go_on(chat, session, command.cursors, places, code)
 
