@@ -4,6 +4,10 @@ After each step the hub's registries agree with each other, and no two names can
 what it is sent against what it knows (`tests.beliefs`); and when nothing is under way, what it has come to believe is
 what is the case.
 
+In most worlds connections that break leave their sessions behind, and people go on with them from new ones, by good and
+bad codes, after what they have, less, more or nothing: nobody else hears of that. Programs send under ids of their own,
+and some of it again: it is said once, and the answer is the first one.
+
 ``TCPCHAT_WORLDS=2000`` tries so many worlds instead of a few; ``TCPCHAT_STEPS`` says how many steps each has.
 """
 
@@ -13,7 +17,7 @@ import itertools
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from typing import Any
 
@@ -22,30 +26,34 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from tcpchat.core.confusables import skeleton
-from tcpchat.core.entries import Kind, RoomId
+from tcpchat.core.entries import Kind, PersonId, RoomId
+from tcpchat.core.events import Event, MemberJoined, MemberLeft
 from tcpchat.core.limits import Limits
 from tcpchat.core.state import Session
-from tests.beliefs import Chronicle, Delivery, Human, Person, Program, key
+from tcpchat.server.publisher import Publisher
+from tests.beliefs import Human, Person, Program
 from tests.house import House
+from tests.listening import Chronicle, Delivery, key
 
 WORLDS = int(os.environ.get("TCPCHAT_WORLDS", "600"))
 STEPS = int(os.environ.get("TCPCHAT_STEPS", "30"))
 PEOPLE = 6
 
-_LIMITS = {
-    "roomy": Limits(tail_entries=2, join_entries=4, resume_guest_seconds=0),
-    "crowded": Limits(tail_entries=2, people_told=2, resume_guest_seconds=0),
-    "narrow": Limits(
-        tail_entries=1,
-        join_entries=2,
-        page_entries=3,
-        rooms_per_person=2,
-        people_per_room=3,
-        rooms_created=3,
-        ignored=1,
-        resume_guest_seconds=0,
-    ),
+_LIMITS: dict[str, dict[str, int]] = {
+    "roomy": {"tail_entries": 2, "join_entries": 4},
+    "crowded": {"tail_entries": 2, "people_told": 2},
+    "narrow": {
+        "tail_entries": 1,
+        "join_entries": 2,
+        "page_entries": 3,
+        "rooms_per_person": 2,
+        "people_per_room": 3,
+        "rooms_created": 3,
+        "ignored": 1,
+    },
 }
+# For how long sessions stay whose connections broke: not at all, for moments, for longer than a world lasts.
+_STAYING = (0, 2, 600, 600)
 
 # Names in each world: other cases, wide forms, composed and decomposed letters, and letters that look the same.
 _NAMES = (
@@ -115,12 +123,28 @@ _VERBS = st.sampled_from(
         *(verb for verb in _PHRASES if verb != "log in" for _ in range(_OFTEN.get(verb, 1))),
         *[*_WIRES] * 3,
         *["tear", "end"],
+        *["tear", "come back", "come back"] * 3,
+        *["give up"],
+        *["repeat"] * 6,
     ]
 )
 _EVENTS = st.sampled_from(
-    ["commit"] * 4 + ["answer", "read", "hand over", "turn", "turn", "pass", "tick", "tick", "fail", "heal"]
+    ["commit"] * 4
+    + ["prove", "prove", "answer", "read", "hand over", "turn", "turn", "pass", "tick", "tick", "fail", "heal"]
 )
 _WORDS = {"topic": "topic", "away": "lunch"}
+
+
+class _Doorkeeper(Publisher):
+    """A publisher that remembers who was said to have come or gone: ``moves`` are their names."""
+
+    def __init__(self, clock: Any, *, turn_writes: int) -> None:
+        super().__init__(clock, turn_writes=turn_writes)
+        self.moves: list[str] = []
+
+    def publish(self, room: RoomId, events: Sequence[Event], *arguments: Any, **options: Any) -> None:
+        self.moves += [event.user.name for event in events if isinstance(event, MemberJoined | MemberLeft)]
+        super().publish(room, events, *arguments, **options)
 
 
 class World(RuleBasedStateMachine):
@@ -131,17 +155,28 @@ class World(RuleBasedStateMachine):
         self.people: list[Person] = []
         self.numbers = itertools.count(1000)
         self.read: list[Callable[[], None]] = []
+        # Those without a connection after the last step, who can have done nothing since.
+        self.absent: set[PersonId] = set()
 
     @initialize(
         limits=st.sampled_from(list(_LIMITS)),
         turn_writes=st.sampled_from([1, 1000]),
         names=st.sampled_from(_NAMES),
         rooms=st.sampled_from(_ROOMS),
+        staying=st.sampled_from(_STAYING),
     )
-    def begin(self, limits: str, turn_writes: int, names: tuple[str, ...], rooms: tuple[str, ...]) -> None:
+    def begin(
+        self, limits: str, turn_writes: int, names: tuple[str, ...], rooms: tuple[str, ...], staying: int
+    ) -> None:
         self.names, self.rooms = names, rooms
-        self.house = House(_LIMITS[limits], turn_writes=turn_writes, trusted=(ip_network("192.0.2.0/24"),))
-        self.chronicle = Chronicle(self.house, crowded=limits == "crowded")
+        self.house = House(
+            Limits(**_LIMITS[limits], resume_guest_seconds=staying),
+            turn_writes=turn_writes,
+            trusted=(ip_network("192.0.2.0/24"),),
+            publisher_type=_Doorkeeper,
+        )
+        fleeting = staying < 600 or limits == "narrow"
+        self.chronicle = Chronicle(self.house, crowded=limits == "crowded", fleeting=fleeting)
         wires: tuple[type[Person], ...] = (Program, Human, Program)
         for wire, name in zip(wires, names, strict=False):
             person = self._arrive(wire, name)
@@ -158,6 +193,10 @@ class World(RuleBasedStateMachine):
             if verb in _WIRES:
                 if len(self.people) < PEOPLE:
                     self._arrive(_WIRES[verb], name)
+            elif self.people and verb in ("come back", "give up"):
+                away = [person for person in self.people if not person.there] if where % 3 else []
+                person = (away or self.people)[who % len(away or self.people)]
+                person.come_back(whom) if verb == "come back" else person.give_up()
             elif self.people and (person := self.people[who % len(self.people)]).there:
                 other = self.people[whom % len(self.people)].session
                 called = other.person.name if other and other.person else "nobody"
@@ -174,6 +213,8 @@ class World(RuleBasedStateMachine):
             match event:
                 case "commit":
                     self._commit()
+                case "prove":
+                    store.prove()
                 case "answer":
                     store.read()
                 case "read" if not store.failing:
@@ -195,21 +236,31 @@ class World(RuleBasedStateMachine):
     @rule()
     def settle(self) -> None:
         self._settle()
+        texts = [entry.draft.text for log in self.house.store.logs.values() for entry in log]
+        assert max(Counter(text for text in texts if text).values(), default=0) <= 1, "something is said twice"
         for person in self.people:
+            assert person.trying is None, "who comes back is never answered"
             if person.there:
                 person.compare()
             else:
-                assert person.session is None or person.session.person is None, "a ghost"
-        self.people = [person for person in self.people if person.there]
+                assert all(session.detached for session in person.sessions), "a ghost"
+        self.people = [person for person in self.people if person.there or person.sessions]
 
     def teardown(self) -> None:
         if sys.exc_info()[0] is not None or not self.people:
             return
         self.settle()
         for person in self.people:
-            person.tear()
+            if not person.torn:
+                person.tear()
         self._settle()
+        self.house.clock.advance(601)
+        for _ in range(3):
+            self._settle()
         assert not list(self.house.hub.users)
+        assert not self.house.store.sessions
+        tickets = self.house.chat.tickets
+        assert not any(getattr(tickets, name) for name in vars(tickets))
         assert not any(room.members for room in self.house.hub.rooms)
         publisher: Any = self.house.chat.audience
         assert not publisher._sessions
@@ -221,7 +272,7 @@ class World(RuleBasedStateMachine):
     def everybody_is_where_it_is_said_to_be(self) -> None:
         self._look()
         hub = self.house.hub
-        sessions = [person.session for person in self.people if person.session]
+        sessions = [session for person in self.people for session in person.sessions]
         people = {session.person: session for session in sessions if session.person}
         assert {person: next(iter(person.sessions)) for person in hub.users} == people
         assert all(len(person.sessions) == 1 for person in hub.users)
@@ -273,9 +324,16 @@ class World(RuleBasedStateMachine):
         else:
             person.ended = verb == "quit"
             nobody = person.session is None or person.session.person is None
-            text = f"{_WORDS.get(verb, 'word')}{next(self.numbers)}"
+            number = next(self.numbers)
+            text = f"{_WORDS.get(verb, 'word')}{number}"
+            if verb == "repeat":
+                if isinstance(person, Program):
+                    person.repeat(number)
+                return
             op, data, line = _PHRASES["log in" if nobody and verb == "nick" else verb](room, name, text)
             if isinstance(person, Program):
+                if op in ("say", "tell", "reply") and number % 3:
+                    data["client_id"] = f"id {number}"
                 person.request(op, data)
             elif not nobody or verb in ("nick", "quit"):  # all else would be taken for a name
                 person.enter_line(line)
@@ -302,10 +360,20 @@ class World(RuleBasedStateMachine):
         self.chronicle.note_rooms()
         for person in self.people:
             person.shun()
-            if not person.torn:
-                person.look()
-                person.close_in_turn()
+            person.look()
+            person.note_sessions()
+            person.close_in_turn()
+        self._check_the_absent()
         self.chronicle.note_names()
+
+    def _check_the_absent(self) -> None:
+        """Who has no connection, or has one again, neither came nor went for that."""
+        publisher: Any = self.house.chat.audience
+        moved, publisher.moves = set(publisher.moves), []
+        users = self.house.hub.users
+        stayed = [person for person in users if person.id in self.absent]
+        assert not moved.intersection(person.name for person in stayed), "somebody came or went without a connection"
+        self.absent = {person.id for person in users if all(session.detached for session in person.sessions)}
 
     def _settle(self) -> None:
         """Let everything that waits come to its end, and those who come and go be counted."""
@@ -316,14 +384,22 @@ class World(RuleBasedStateMachine):
         for _ in range(100):
             self.house.clock.advance(0)
             self._look()
-            if store.idle:
+            if store.idle and not self._any_behind():
                 break
+            store.prove()
             store.read()
             self._commit()
+            if store.idle and self._any_behind():
+                self.house.clock.advance(1)  # what could not be read is read again
         assert store.idle
-        self.house.hub.tick()
-        self.house.clock.advance(0)
-        self._look()
+        assert not self._any_behind()
+        for _ in range(2):  # the first may end sessions, and the second tells so
+            self.house.hub.tick()
+            self.house.clock.advance(0)
+            self._look()
+
+    def _any_behind(self) -> bool:
+        return any(person.behind for person in self.people if person.there)
 
 
 class _Reader:
