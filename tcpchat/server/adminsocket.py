@@ -80,6 +80,10 @@ class AdminProtocol(ChatProtocol):
         super().meet(codec)
         self._watch_login()  # there is none: the operator has all the time, and long lines
 
+    def serve_http(self) -> None:
+        """Serve no pages."""
+        self.turn_away("HTTP is not spoken here")
+
     def turn_away(self, reason: str, farewell: bytes = b"") -> None:
         """Say what is spoken here, and end."""
         super().turn_away(reason, _FOR_PROGRAMS.encode())

@@ -67,7 +67,7 @@ def test_tls_and_http_are_closed_and_never_reach_the_chat(house: House, silence:
     house.settle()
     assert transport.write_closed
     assert len(house.hub.users) == 0
-    assert (b"404 Not Found" in transport.take()) is (hello[:1] == b"P" and not silence)
+    assert (b"405 Method Not Allowed" in transport.take()) is (hello[:1] == b"P" and not silence)
 
 
 @given(st.integers(1, 60))
