@@ -38,7 +38,7 @@ setup(
         "alembic>=1.14",
         "precis-i18n>=1.1",
         "argon2-cffi>=23.1",
-        "websockets>=15",
+        "websockets>=17",
     ],
     extras_require={
         "postgresql": POSTGRESQL,

@@ -434,20 +434,36 @@ class Script:
     ) -> None:
         self.house = house
         self.transport = house.connect(host, user=0 if operator else None)
+        self.meet()
         self.lines: list[dict[str, Any]] = []
         self.name = name
         self._ids = itertools.count(1)
         if name is not None:
             self.ask("login", name=name)
 
+    def meet(self) -> None:
+        """Do what comes before the first object: nothing."""
+
+    def write(self, message: bytes) -> None:
+        """Send one object."""
+        self.transport.receive(message + b"\n")
+
+    def received(self) -> list[bytes]:
+        """Return the objects that have come."""
+        return self.transport.take().splitlines()
+
+    def hang_up(self) -> None:
+        """Say goodbye by ending the connection."""
+        self.transport.end()
+
     def send(self, op: str, /, **data: Any) -> None:
         """Send an operation without an id."""
-        self.transport.receive(msgspec.json.encode({"op": op, "data": data}) + b"\n")
+        self.write(msgspec.json.encode({"op": op, "data": data}))
 
     def post(self, op: str, /, **data: Any) -> int:
         """Send an operation with an id, which is returned, and wait for nothing."""
         number = next(self._ids)
-        self.transport.receive(msgspec.json.encode({"op": op, "id": number, "data": data}) + b"\n")
+        self.write(msgspec.json.encode({"op": op, "id": number, "data": data}))
         return number
 
     def ask(self, op: str, /, **data: Any) -> Any:
@@ -463,7 +479,7 @@ class Script:
 
     def read(self) -> list[dict[str, Any]]:
         """Return everything received and not taken yet."""
-        self.lines += [msgspec.json.decode(line) for line in self.transport.take().splitlines()]
+        self.lines += [msgspec.json.decode(line) for line in self.received()]
         return self.lines
 
     def take(self) -> list[dict[str, Any]]:
@@ -524,6 +540,10 @@ class Terminal:
         if name is not None:
             self.type(name)
             self.take()
+
+    def hang_up(self) -> None:
+        """Say goodbye by ending the connection."""
+        self.transport.end()
 
     def type(self, line: str) -> None:
         """Type a line."""

@@ -7,10 +7,11 @@ import itertools
 import pytest
 
 from tcpchat.core.limits import Limits
+from tests.frames import DeflatedScript, WebScript
 from tests.house import House, Script, Terminal
 
 Person = Script | Terminal
-WIRES: tuple[type[Person], ...] = (Script, Terminal)
+WIRES: tuple[type[Person], ...] = (Script, Terminal, WebScript, DeflatedScript)
 
 
 @pytest.fixture
@@ -121,7 +122,7 @@ def test_the_last_words_come_before_the_departure(house: House, nina: Person) ->
     bob.enter("lobby")
     nina.take()
     bob.say("lobby", "bye")
-    bob.transport.end()
+    bob.hang_up()
     assert nina.take() == []
     house.settle()
     seen = nina.take()
@@ -132,7 +133,7 @@ def test_the_last_words_come_before_the_departure(house: House, nina: Person) ->
 
 
 def test_a_name_is_free_again_after_its_holder_has_gone(house: House, nina: Person) -> None:
-    nina.transport.end()
+    nina.hang_up()
     house.settle()
     assert Script(house).ask("login", name="nina")["user"]["name"] == "nina"
 

@@ -6,6 +6,7 @@ import pytest
 
 from tcpchat.core.limits import Limits
 from tcpchat.errors import ChatError
+from tests.frames import WebScript
 from tests.house import House, Script, Terminal
 
 Person = Script | Terminal
@@ -16,7 +17,7 @@ def house() -> House:
     return House()
 
 
-@pytest.fixture(params=(Script, Terminal), ids=lambda wire: wire.wire)
+@pytest.fixture(params=(Script, Terminal, WebScript), ids=lambda wire: wire.wire)
 def nina(request: pytest.FixtureRequest, house: House) -> Person:
     person: Person = request.param(house, "nina")
     person.enter("lobby")

@@ -132,7 +132,9 @@ class _Socket(Resource):
             request.setHeader("Retry-After", "10")
             return _Text(503, "The server is full. Please try again later.\n").render_GET(request)
         protocol = ServerProtocol(state=OPEN, extensions=[_DEFLATE], max_size=site.limits.line_bytes)
-        response = protocol.accept(Handshake(request.path.decode("latin-1"), headers, request.method.decode("latin-1")))
+        words = (word.decode("latin-1") for word in (request.path, request.method, request.clientproto))
+        path, method, version = words
+        response = protocol.accept(Handshake(path, headers, method, version))
         if response.status_code != 101:
             for name in ("Upgrade", "Allow"):
                 if name in response.headers:
