@@ -1,6 +1,7 @@
-/* chatload: a load generator for line-based chat servers that checks every delivery.
+/* chatload: a load generator for chat servers that checks every delivery.
  *
- *     cc -O2 -o chatload chatload.c
+ *     cc -O2 -o chatload chatload.c websocket.c
+ *     cc -O2 -o chatload chatload.c websocket.c -DDEFLATE -lz     # for --deflate
  *     chatload --port 3000 --pid 4711 --rooms 1 --members 110 --senders 10 --window 64 --duration 3
  *
  * One thread, one epoll loop.  It opens rooms * members connections, takes each through a
@@ -16,10 +17,16 @@
  *
  * What to speak
  *   --dialect NAME    "irc" (default) fills in the steps, message and ping of a minimal IRC client
- *                     unless a --step is given; any other name fills in nothing
+ *                     unless a --step is given; "websocket" upgrades each connection to
+ *                     WebSocket at /ws, and every step and message is a text frame of its own
+ *                     instead of a line; any other name only says what is spoken
+ *   --deflate         with websocket: demand permessage-deflate, without context takeover; what
+ *                     the server deflates is inflated and checked, and what is sent to it is
+ *                     marked as deflated, in stored blocks, so that it has to inflate it
  *   --step TEXT       send TEXT as the next step of the handshake (at most 12 steps)
  *   --expect TEXT     wait for TEXT before the next step
- *   --send TEXT       a chat message; the line that is delivered must contain %p unchanged
+ *   --send TEXT       a chat message; the line or frame that is delivered must contain %p
+ *                     unchanged, and nothing of another message
  *   --ping TEXT       a line that begins with TEXT is answered ...
  *   --pong TEXT       ... with this text and the rest of the line
  *   --echo 0|1        1: a sender hears its own messages, default 0
@@ -51,6 +58,8 @@
  *      were still missing 15 s after the last one was sent
  */
 #define _GNU_SOURCE
+#include "websocket.h"
+
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -80,7 +89,7 @@ enum {
     MAX_CONNECTIONS = 1 << 20,
     MAX_WINDOW = 1 << 20,
     MAX_EXPANSION = 256 * 1024,     /* bytes of one expanded template */
-    MAX_PARTIAL_LINE = 1024 * 1024, /* bytes of a line whose end has not come yet */
+    MAX_PARTIAL_LINE = 1024 * 1024, /* bytes of a line or frame whose end has not come yet */
     READ_SIZE = 256 * 1024,
     EVENTS_PER_POLL = 512,
     REPORTED_DEATHS = 5, /* dead connections that are described on standard error */
@@ -114,6 +123,8 @@ static struct {
     const char *unix_path; /* NULL: TCP */
     int port;
     const char *dialect;
+    bool websocket; /* the dialect is "websocket" */
+    bool deflate;
     struct step steps[MAX_STEPS];
     int step_count;
     const char *message; /* the template of --send */
@@ -152,7 +163,7 @@ static struct {
     .label = "",
 };
 
-enum connection_state { CONNECTING, HANDSHAKE, READY, DEAD };
+enum connection_state { CONNECTING, UPGRADING, HANDSHAKE, READY, DEAD };
 
 struct connection {
     int fd;
@@ -161,7 +172,7 @@ struct connection {
     int room;
     int step;            /* of the handshake */
     char *expected;      /* what ends the current step, expanded; NULL: nothing */
-    char *partial;       /* a line whose end has not come yet */
+    char *partial;       /* a line or frame whose end has not come yet */
     size_t partial_size; /* bytes used of it */
     size_t partial_capacity;
     char *output;        /* what the kernel has not taken yet: from output_sent to output_size */
@@ -411,7 +422,8 @@ static size_t expand(const char *template, const struct connection *c, const cha
 
 static void kill_connection(struct connection *c, const char *why)
 {
-    static const char *const state_name[] = {"connecting", "in the handshake", "ready", "dead"};
+    static const char *const state_name[] = {"connecting", "upgrading", "in the handshake", "ready",
+                                             "dead"};
     enum { SHOWN = 200 };
     if (c->state == DEAD)
         return;
@@ -472,6 +484,17 @@ static void flush_output(struct connection *c)
     watch_output(c, false);
 }
 
+/* Sends a step or a message: as it is, or as a frame. */
+static void queue_text(struct connection *c, const char *text, size_t size)
+{
+    static char frame[MAX_EXPANSION + FRAME_OVERHEAD];
+    if (options.websocket && size > 0) {
+        size = write_frame(frame, OPCODE_TEXT, options.deflate, text, size);
+        text = frame;
+    }
+    queue_output(c, text, size);
+}
+
 /* ---- Handshake ---- */
 
 static void forget_expected(struct connection *c)
@@ -487,7 +510,7 @@ static void take_steps(struct connection *c)
     while (c->step < options.step_count) {
         const struct step *step = &options.steps[c->step];
         size_t size = expand(step->send, c, NULL);
-        queue_output(c, expansion, size);
+        queue_text(c, expansion, size);
         flush_output(c);
         if (c->state == DEAD)
             return;
@@ -610,18 +633,113 @@ static char *take_prompts(struct connection *c, char *at, char *end)
     return at;
 }
 
+/* Takes what is whole; returns the place behind it. */
+static char *take_lines(struct connection *c, char *at, char *end, uint64_t now)
+{
+    char *newline;
+    while ((newline = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        take_line(c, at, (size_t)(newline - at), now);
+        if (c->state == DEAD)
+            return at;
+        at = newline + 1;
+    }
+    return take_prompts(c, at, end);
+}
+
 static void keep_partial(struct connection *c, const char *bytes, size_t size)
 {
     c->partial_size = 0;
     if (size == 0)
         return;
     if (size > MAX_PARTIAL_LINE) {
-        kill_connection(c, "the line is too long");
+        kill_connection(c, "the line or frame is too long");
         return;
     }
     reserve(&c->partial, &c->partial_capacity, size);
     memcpy(c->partial, bytes, size);
     c->partial_size = size;
+}
+
+/* take_line() would not see the second one. */
+static bool has_two_messages(const char *text, size_t size)
+{
+    const char *header = memchr(text, HEADER_MARK, size);
+    size_t left = header ? (size_t)(text + size - header) : 0;
+    size_t payload = (size_t)options.payload;
+    return left > payload && memchr(header + payload, HEADER_MARK, left - payload) != NULL;
+}
+
+static void take_text_frame(struct connection *c, const struct frame *frame, uint64_t now)
+{
+    char *text = frame->payload;
+    size_t size = frame->size;
+    if (frame->deflated)
+        text = options.deflate ? inflate_payload(text, &size) : NULL;
+    if (text == NULL)
+        kill_connection(c, "a frame cannot be inflated");
+    else if (has_two_messages(text, size))
+        kill_connection(c, "a frame has two messages");
+    else
+        take_line(c, text, size, now);
+}
+
+static void send_pong(struct connection *c, const struct frame *ping)
+{
+    char pong[UINT8_MAX + FRAME_OVERHEAD]; /* control frames are short */
+    queue_output(c, pong, write_frame(pong, OPCODE_PONG, false, ping->payload, ping->size));
+    flush_output(c);
+}
+
+static void take_close(struct connection *c, const struct frame *frame)
+{
+    char why[UINT8_MAX]; /* control frames are short */
+    int code = 0;
+    int reason_size = 0;
+    if (frame->size >= 2) {
+        code = (unsigned char)frame->payload[0] << 8 | (unsigned char)frame->payload[1];
+        reason_size = (int)frame->size - 2;
+    }
+    snprintf(why, sizeof why, "closed by the server: %d %.*s", code, reason_size,
+             reason_size ? frame->payload + 2 : "");
+    kill_connection(c, why);
+}
+
+static void take_frame(struct connection *c, const struct frame *frame, uint64_t now)
+{
+    if (frame->opcode == OPCODE_TEXT)
+        take_text_frame(c, frame, now);
+    else if (frame->opcode == OPCODE_PING)
+        send_pong(c, frame);
+    else if (frame->opcode == OPCODE_CLOSE)
+        take_close(c, frame);
+}
+
+/* Takes the answer to the upgrade and the frames that are whole; returns the place behind them. */
+static char *take_frames(struct connection *c, char *at, char *end, uint64_t now)
+{
+    const char *fault = NULL;
+    char *behind;
+    if (c->state == UPGRADING) {
+        behind = read_upgrade(at, end, options.deflate, &fault);
+        if (behind) {
+            at = behind;
+            c->state = HANDSHAKE;
+            take_steps(c);
+        }
+    }
+    struct frame frame;
+    while (c->state > UPGRADING && c->state != DEAD) {
+        behind = read_frame(at, end, &frame, &fault);
+        if (behind == NULL)
+            break;
+        take_frame(c, &frame, now);
+        at = behind;
+    }
+    if (fault) {
+        keep_partial(c, at, (size_t)(end - at)); /* to be shown */
+        kill_connection(c, fault);
+    }
+    return at;
 }
 
 static void read_input(struct connection *c)
@@ -642,19 +760,25 @@ static void read_input(struct connection *c)
     seen.bytes += (uint64_t)got;
     char *at = input;
     char *end = input + kept + got;
-    char *newline;
-    while ((newline = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-        take_line(c, at, (size_t)(newline - at), now);
-        if (c->state == DEAD)
-            return;
-        at = newline + 1;
-    }
-    at = take_prompts(c, at, end);
+    at = (options.websocket ? take_frames : take_lines)(c, at, end, now);
     if (c->state != DEAD)
         keep_partial(c, at, (size_t)(end - at));
 }
 
 /* ---- The event loop ---- */
+
+static void begin_dialogue(struct connection *c)
+{
+    if (options.websocket) {
+        char request[UPGRADE_SIZE];
+        c->state = UPGRADING;
+        queue_output(c, request, write_upgrade(request, options.host, options.port, options.deflate));
+        flush_output(c);
+    } else {
+        c->state = HANDSHAKE;
+        take_steps(c);
+    }
+}
 
 static void finish_connecting(struct connection *c, uint32_t events)
 {
@@ -664,9 +788,8 @@ static void finish_connecting(struct connection *c, uint32_t events)
     if (error) {
         kill_connection(c, strerror(error));
     } else if (events & EPOLLOUT) {
-        c->state = HANDSHAKE;
         watch_output(c, false);
-        take_steps(c);
+        begin_dialogue(c);
     }
 }
 
@@ -882,7 +1005,7 @@ static void report_stall(int started)
             dead_count);
     for (int i = 0; i < started; i++) {
         const struct connection *c = &connections[i];
-        if (c->state != CONNECTING && c->state != HANDSHAKE)
+        if (c->state == READY || c->state == DEAD)
             continue;
         fprintf(stderr, "chatload: connection %d waits in step %d for [%s], read so far: [%.*s]\n",
                 i, c->step, c->expected ? c->expected : "", (int)c->partial_size,
@@ -968,7 +1091,7 @@ static void send_message(int id, uint64_t now)
     sender->next_number++;
     load.sent++;
     size_t size = expand(options.message, c, payload);
-    queue_output(c, expansion, size);
+    queue_text(c, expansion, size);
 }
 
 static bool all_messages_sent(void)
@@ -1148,6 +1271,12 @@ static void check_options(void)
         usage_error("too many connections", "");
     if (options.senders > 0 && options.message == NULL)
         usage_error("this dialect needs --send", "");
+    if (options.websocket && options.ping[0])
+        usage_error("--ping is for lines: the pings of WebSocket are answered anyway", "");
+    if (options.deflate && !options.websocket)
+        usage_error("--deflate needs --dialect websocket", "");
+    if (options.deflate && !CAN_INFLATE)
+        usage_error("for --deflate this has to be compiled with -DDEFLATE and linked with -lz", "");
     if (options.rate == 0 && options.window == 0)
         usage_error("--window or --rate is needed", "");
     for (const char *at = options.label; *at; at++)
@@ -1155,12 +1284,12 @@ static void check_options(void)
             usage_error("this label is no JSON text: ", options.label);
 }
 
-enum argument_kind { TEXT, WHOLE, REAL, STEP, EXPECTATION };
+enum argument_kind { TEXT, WHOLE, REAL, FLAG, STEP, EXPECTATION };
 
 static const struct argument {
     const char *name;
     enum argument_kind kind;
-    void *target; /* char *, int or double in options; NULL for a step */
+    void *target; /* char *, int, double or bool in options; NULL for a step */
     int lowest;   /* bounds of a whole number */
     int highest;
 } ARGUMENTS[] = {
@@ -1169,6 +1298,7 @@ static const struct argument {
     {"unix", TEXT, &options.unix_path, 0, 0},
     {"inflight", WHOLE, &options.inflight, 1, MAX_CONNECTIONS},
     {"dialect", TEXT, &options.dialect, 0, 0},
+    {"deflate", FLAG, &options.deflate, 0, 0},
     {"step", STEP, NULL, 0, 0},
     {"expect", EXPECTATION, NULL, 0, 0},
     {"send", TEXT, &options.message, 0, 0},
@@ -1228,6 +1358,9 @@ static void take_argument(const struct argument *argument, const char *value)
     case REAL:
         *(double *)argument->target = real_number(argument, value);
         break;
+    case FLAG:
+        *(bool *)argument->target = true;
+        break;
     case STEP:
         add_step(value);
         break;
@@ -1242,7 +1375,7 @@ static void read_arguments(int argc, char **argv)
     struct option names[ARGUMENT_COUNT + 1] = {0}; /* the last one, empty, ends the list */
     for (int i = 0; i < ARGUMENT_COUNT; i++) {
         names[i].name = ARGUMENTS[i].name;
-        names[i].has_arg = required_argument;
+        names[i].has_arg = ARGUMENTS[i].kind == FLAG ? no_argument : required_argument;
     }
     int which;
     int result;
@@ -1253,6 +1386,7 @@ static void read_arguments(int argc, char **argv)
     if (optind < argc)
         usage_error("not an option: ", argv[optind]);
     fill_in_irc();
+    options.websocket = strcmp(options.dialect, "websocket") == 0;
     check_options();
     if (options.rate > 0)
         options.window = 0;

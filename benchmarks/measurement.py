@@ -22,7 +22,8 @@ from scenarios import Scenario
 from servers import Server
 
 _HERE = Path(__file__).resolve().parent
-_PROGRAMS = ("chatload", "barelimit")
+_PROGRAMS = {"chatload": ("chatload.c", "websocket.c"), "barelimit": ("barelimit.c",)}
+_WITH_ZLIB = ("-DDEFLATE", "-lz")
 _STALL_LIMIT_S = 20  # without one more finished handshake
 _RUN_LIMIT_S = 120  # settling and draining together, besides connecting and sending
 _CONNECT_LIMIT_S = 0.1  # per connection
@@ -45,13 +46,14 @@ class Bench:
     generator_core: int
 
 
-def compile_tools(directory: Path) -> None:
-    """Compile the C programs; raise NoToolsError if that fails."""
+def compile_tools(directory: Path, deflate: bool) -> None:
+    """Compile the C programs, with zlib if chatload is to `deflate`; raise NoToolsError if that fails."""
     compiler = os.environ.get("CC", "cc")
     environment = {**os.environ, "TMPDIR": str(directory)}  # nothing is left of a broken run
-    for name in _PROGRAMS:
-        source = _HERE / f"{name}.c"
-        command = [compiler, "-O2", "-o", str(directory / name), str(source)]
+    for name, sources in _PROGRAMS.items():
+        command = [compiler, "-O2", "-o", str(directory / name)]
+        command += [str(_HERE / source) for source in sources]
+        command += _WITH_ZLIB if deflate and name == "chatload" else ()
         try:
             subprocess.run(command, check=True, env=environment)
         except (OSError, subprocess.CalledProcessError) as error:

@@ -4,7 +4,7 @@
     python benchmarks/run.py --from FILE [--plot FILE]
 
 Exit codes: 0 all cells have figures, 1 a cell failed, 2 wrong arguments, or something is missing
-that is needed: a C compiler, matplotlib.
+that is needed: a C compiler, zlib, matplotlib.
 """
 
 import argparse
@@ -170,7 +170,7 @@ def measure_all(arguments: argparse.Namespace) -> Report:
         print("warning: server and generator share a core", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="chat-bench-", dir=arguments.scratch) as name:
         scratch = Path(name)
-        compile_tools(scratch)
+        compile_tools(scratch, any(server.deflates for server in servers))
         this = machine.describe(REPOSITORY, scratch)
         bench = Bench(scratch, scratch, server_core, generator_core)
         cells: list[Cell] = []

@@ -25,6 +25,11 @@ class Server:
     command: tuple[str, ...]
     dialogue: tuple[str, ...]
 
+    @property
+    def deflates(self) -> bool:
+        """Whether chatload needs zlib for it."""
+        return "--deflate" in self.dialogue
+
     def command_line(self, port: int, data: Path, tools: Path) -> list[str]:
         """The command of one run."""
         values = {"port": port, "data": data, "tools": tools, "bin": Path(sys.executable).parent}
@@ -37,13 +42,24 @@ _TCPCHAT = (
     *("--port", "{port}", "--data", "{data}", "--trust", "127.0.0.0/8"),
 )
 
-_JSON_LINES = (
-    *("--dialect", "json", "--echo", "1"),
+
+def _json_objects(end: str) -> tuple[str, ...]:
+    """What a program says; `end` is what ends each object."""
+    login = r'{"op":"login","id":1,"data":{"name":"%n"}}'
+    join = r'{"op":"join","id":2,"data":{"room":"%r"}}'
+    say = r'{"op":"say","data":{"room":"%r","text":"%p"}}'
     # Only a reply has a status; an error reply carries the id, too, but must not count.
-    *("--step", r'{"op":"login","id":1,"data":{"name":"%n"}}\n', "--expect", '"status":"ok"'),
-    *("--step", r'{"op":"join","id":2,"data":{"room":"%r"}}\n', "--expect", '"status":"ok"'),
-    *("--send", r'{"op":"say","data":{"room":"%r","text":"%p"}}\n'),
-)
+    done = '"status":"ok"'
+    return (
+        *("--echo", "1", "--send", say + end),
+        *("--step", login + end, "--expect", done, "--step", join + end, "--expect", done),
+    )
+
+
+_JSON_LINES = ("--dialect", "json", *_json_objects(r"\n"))
+
+# The same objects, one in each frame.
+_WEBSOCKET = ("--dialect", "websocket", *_json_objects(""))
 
 _TEXT = (
     *("--dialect", "text", "--echo", "1"),
@@ -60,6 +76,8 @@ SERVERS = {
         Server(BASELINE, ("{tools}/barelimit", "{port}"), _IRC),
         Server("tcpchat", _TCPCHAT, _JSON_LINES),
         Server("tcpchat-text", _TCPCHAT, _TEXT),
+        Server("tcpchat-ws", _TCPCHAT, _WEBSOCKET),
+        Server("tcpchat-ws-deflate", _TCPCHAT, (*_WEBSOCKET, "--deflate")),
     )
 }
 
