@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from tests.house import Script
 
@@ -84,7 +84,7 @@ class WebScript(Script):
     """A program that speaks WebSocket."""
 
     wire = "websocket"
-    headers: dict[str, str] = {}
+    headers: ClassVar[dict[str, str]] = {}
 
     def meet(self) -> None:
         """Shake hands."""
@@ -119,4 +119,4 @@ class DeflatedScript(WebScript):
     """A program that wants what is said compressed."""
 
     wire = "deflated"
-    headers = {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"}
+    headers: ClassVar[dict[str, str]] = {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"}
