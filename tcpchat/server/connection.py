@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
-import msgspec
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 
-from tcpchat.core.accounts import Account
 from tcpchat.core.answers import Answer, Done, Goodbye, Resumed
 from tcpchat.core.commands import Command, Detach, Hello, Leave, Quit
-from tcpchat.core.entries import Entry, RoomId, Sent
 from tcpchat.core.events import Notice
 from tcpchat.core.names import HERE
-from tcpchat.core.requests import Append, AuditPage, Change, CreateRoom, Page, Reading, Secretive, Supply
-from tcpchat.core.requests import Request as HubRequest
+from tcpchat.core.requests import Supply
 from tcpchat.core.state import Session
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.outbox import Outbox
-from tcpchat.server.pace import REGISTRATIONS, Pace, too_much
+from tcpchat.server.pace import REGISTRATIONS, Pace
 from tcpchat.server.services import Services
+from tcpchat.server.slot import UNHEARD, Slot
 from tcpchat.wire.codec import Codec, Encoder, Request
 
-# The answer to what was accepted and has no id.
-_UNHEARD = Done()
 # About what it takes to say that a line is too long.
 _REFUSAL_BYTES = 256
 # What an empty line asks for. It takes its turn, so that empty lines are no cheaper than others.
@@ -52,40 +45,6 @@ class Peer(Protocol):
         """Lines may be handed over again: the connection is no longer blocked."""
 
 
-class _Slot(msgspec.Struct, gc=False):
-    """The place of one request in the order of answers, and the `Waiter` for what the hub needs to answer it.
-
-    ``entry`` is what the answer tells of, if that is still to be read. Every slot is answered in the end, and then
-    nobody keeps it: the collector has nothing to find here.
-    """
-
-    connection: Connection
-    request: Request
-    pipelined: bool
-    size: int = 0
-    answer: Answer | ChatError | None = None
-    entry: tuple[RoomId, int] | None = None
-    # Whether it has made an account, and whether it is a room that counts.
-    registered: bool = False
-    counted: bool = False
-
-    def done(self, supply: Supply) -> None:
-        """Take what the hub needed."""
-        connection = self.connection
-        connection.uncommitted -= self.size
-        self.size = 0
-        if self.counted:
-            self.counted = False
-            connection.created(supply)
-        if type(supply) is Entry and self.request.id is None:
-            self.answer = _UNHEARD
-            connection.settled(self)
-        elif connection.behind:
-            connection.take_behind(self, supply)
-        else:
-            connection.step(self, self.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
-
-
 class Connection:
     """Hands a peer's lines to the hub one by one, and the answers back in their order.
 
@@ -97,21 +56,17 @@ class Connection:
     what is asked and answered always belongs to what was read.
     """
 
-    _log = Logger()
-
     def __init__(self, services: Services, codec: Codec, peer: Peer, outbox: Outbox, pace: Pace | None) -> None:
         self.session = Session()
         self.codec = codec
-        self._services = services
-        self._limits = services.limits
+        self.services = services
         self._peer = peer
         self._outbox = outbox
-        self._pace = pace
-        self._slots: list[_Slot] = []
+        self.pace = pace
+        self._slots: list[Slot] = []
         self._waiting: Request | None = None
         # Whether that has waited for its tokens already.
         self._paid = False
-        self._refusal: ChatError | None = None
         self._barrier = False
         self._pause: IDelayedCall | None = None
         self._later: IDelayedCall | None = None
@@ -123,7 +78,7 @@ class Connection:
         self._unseen = False
         # Whether the peer has fallen behind; and what is to be done once it has caught up.
         self.behind = False
-        self._postponed: tuple[_Slot, Supply] | None = None
+        self._postponed: tuple[Slot, Supply] | None = None
         services.publisher.attach(self.session, self)
 
     @property
@@ -142,13 +97,18 @@ class Connection:
         return self.session.person is not None or bool(self.session.operator)
 
     @property
+    def peer_address(self) -> str:
+        """Where the peer is."""
+        return self._peer.address
+
+    @property
     def name(self) -> str:
         """What the person is called by now; empty without a login."""
         return self.session.person.name if self.session.person is not None else ""
 
     def greet(self) -> None:
         """Send what this wire says first."""
-        greeting = self._services.hub.handle(self.session, Hello())
+        greeting = self.services.hub.handle(self.session, Hello())
         self._outbox.write(self.codec.greet(greeting))  # type: ignore[arg-type]
 
     def receive(self, line: bytes) -> bool:
@@ -172,7 +132,7 @@ class Connection:
         if not self._ended:
             self._ended = True
             self._forget_later()
-            self._pace = None
+            self.pace = None
             self._waiting = Request(Detach() if torn or self._unseen else Quit())
             self._advance()
 
@@ -183,19 +143,19 @@ class Connection:
             self._pause.cancel()
             self._pause = None
             self._barrier = False
-        self._services.laggards.abandon(self.session)
+        self.services.laggards.abandon(self.session)
         self._catch_up()
         self._unblock()
 
     def filled(self) -> None:
         """The peer doesn't read. Who is going reads no logs any more, which may be closed by now."""
         if not self._over and not self._hurried:
-            self._services.laggards.note(self.session, self)
+            self.services.laggards.note(self.session, self)
 
     def drained(self) -> None:
         """The peer has read what was written."""
         if self.behind:
-            self._services.laggards.serve(self.session)
+            self.services.laggards.serve(self.session)
         self._unblock()
 
     @property
@@ -214,7 +174,7 @@ class Connection:
 
     def go_back(self) -> None:
         """The session goes on from another connection: what it has missed is read from the logs first."""
-        self._services.laggards.begin(self.session, self)
+        self.services.laggards.begin(self.session, self)
 
     @property
     def arrived(self) -> bool:
@@ -227,21 +187,14 @@ class Connection:
         if self._waiting is not None:
             self._unblock()
 
+    def postpone(self, slot: Slot, supply: Supply) -> None:
+        """Go on with a slot once the peer has caught up: no more than one waits for that, as all behind it do."""
+        self._postponed = slot, supply
+
     def caught_up(self) -> None:
         """The peer is told what happens again: what has waited may be done."""
         self._catch_up()
         self._unblock()
-
-    def take_behind(self, slot: _Slot, supply: Supply) -> None:
-        """Take what the hub needed while the peer is behind: who has said something is answered, all else waits."""
-        if slot.pipelined:
-            if type(supply) is Entry:
-                slot.entry = supply.draft.room, supply.seq
-            elif type(supply) is Sent:
-                slot.entry = supply.room, supply.seq
-            self.step(slot, slot.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
-        else:
-            self._postponed = slot, supply
 
     def notify(self, text: str, code: Code | None = None) -> bytes:
         """Return a word from the server, as this wire says it."""
@@ -272,7 +225,7 @@ class Connection:
         """Let the codec say something after so many seconds, if the connection lasts."""
         self._forget_later()
         if not self._ended:
-            self._later = self._services.clock.callLater(seconds, say)
+            self._later = self.services.clock.callLater(seconds, say)
 
     def dismiss(self, text: str, code: Code) -> None:
         """Tell the peer why, and close."""
@@ -280,7 +233,7 @@ class Connection:
 
     def reformat(self) -> None:
         """Let the publisher encode for this reader as the codec says by now."""
-        self._services.publisher.resort(self.session)
+        self.services.publisher.resort(self.session)
 
     def hold(self) -> None:
         """Gather what is sent until `release`: the events of a batch and the answers to it are one write."""
@@ -296,7 +249,7 @@ class Connection:
             if held:
                 self._outbox.write(b"".join(held))
         if self.behind:
-            self._services.laggards.serve(self.session)
+            self.services.laggards.serve(self.session)
         if self._waiting is not None:
             self._unblock()
 
@@ -307,36 +260,21 @@ class Connection:
             return
         if (self._slots or self.behind or self._outbox.clogged) and self._must_wait(request):
             return
-        if self._pace is not None:
-            if not self._paid and (delay := self._pay(self._pace, request)) is not None:
-                self._pause = self._services.clock.callLater(delay, self._resume)
+        pace = self.pace
+        if pace is not None:
+            if not self._paid and (delay := pace.charge(request.asks, self.session.person, self._hurried)) is not None:
+                self._pause = self.services.clock.callLater(delay, self._resume)
                 self._barrier = self._paid = True
                 return
             self._paid = False
-            if self._refusal is not None:
-                refusal, self._refusal, self._waiting = self._refusal, None, None
+            if pace.refusal is not None:
+                refusal, pace.refusal, self._waiting = pace.refusal, None, None
                 if "rule" in refusal.facts:
                     self.session.refusal = refusal
                 self._settle_at_once(request, refusal)
                 return
         self._waiting = None
         self._start(request)
-
-    def _pay(self, pace: Pace, request: Request) -> float | None:
-        """Return for how many seconds a request has to wait, if at all; it may be refused after that."""
-        # Nobody waits for the answers of who has gone. What was said still counts, and is no more than a burst; work is
-        # refused that would have to wait, else who floods would only have to hang up.
-        if self._hurried and not (isinstance(request.asks, Command) and not request.asks.pipelined):
-            return None
-        try:
-            delay = pace.take(request.asks, self.session.person)
-        except ChatError as error:
-            self._refusal = error.detached()
-            delay = pace.debt
-        if self._hurried and delay:
-            self._refusal = self._refusal or too_much(delay)
-            return None
-        return delay
 
     def _must_wait(self, request: Request) -> bool:
         if self._outbox.clogged and not isinstance(request.asks, Quit):
@@ -347,7 +285,7 @@ class Connection:
             return False
         if isinstance(request.asks, Command) and not request.asks.pipelined:
             return True
-        limits = self._limits
+        limits = self.services.limits
         return len(self._slots) >= limits.pipelined_requests or self.uncommitted > limits.uncommitted_connection_bytes
 
     def _resume(self) -> None:
@@ -359,82 +297,21 @@ class Connection:
     def _start(self, request: Request) -> None:
         asks = request.asks
         if isinstance(asks, Command):
-            slot = _Slot(self, request, asks.pipelined)
+            pipelined = asks.pipelined
+            slot = Slot(self, request, pipelined)
             self._slots.append(slot)
-            self._barrier = not asks.pipelined
-            self.step(slot, asks)
+            self._barrier = not pipelined
+            slot.step(asks)
         else:
             self._settle_at_once(request, asks)
 
     def _settle_at_once(self, request: Request, answer: Answer | ChatError) -> None:
         """Answer what the hub isn't asked, in its turn."""
-        slot = _Slot(self, request, True, 0, answer)
+        slot = Slot(self, request, True, 0, answer)
         self._slots.append(slot)
         self.settled(slot)
 
-    def step(self, slot: _Slot, command: Command, supply: Supply | None = None) -> None:
-        """Ask the hub, and perform what it needs: it will be asked again with the result."""
-        meter = None
-        if not slot.pipelined:  # what is said has its price, and is not measured
-            meter = self._meter(supply)
-            if type(supply) is Account and type(command) in REGISTRATIONS:
-                slot.registered = True
-                self._services.proofs.registered(supply.id, self._peer.address)
-        try:
-            outcome: Answer | HubRequest | ChatError = self._services.hub.handle(self.session, command, supply)
-        except ChatError as error:
-            outcome = error.detached()
-        except Exception:
-            self._log.failure("a command failed: {command}", command=type(command).__name__)
-            outcome = ChatError(Code.INTERNAL, "Something went wrong on the server; it has been noted there.")
-        if meter is not None:
-            meter()
-        if not isinstance(outcome, HubRequest):
-            slot.answer = outcome
-            self.settled(slot)
-            return
-        if type(outcome) is Append:  # nearly all are
-            self._commit(slot, outcome, len(outcome.draft.text))
-        elif isinstance(outcome, Reading):
-            self._services.pages.fetch(outcome, slot.done)
-        elif isinstance(outcome, Secretive):
-            self._services.proofs.perform(outcome, self._peer.address, slot.done)
-        elif isinstance(outcome, CreateRoom):
-            self._create(slot, command, outcome)
-        else:
-            self._commit(slot, outcome, 0)  # type: ignore[arg-type]  # all the others are changes
-
-    def created(self, supply: Supply) -> None:
-        """A room that was counted was created, or was not."""
-        if isinstance(supply, ChatError) and self._pace is not None:
-            self._pace.give_back_room()
-
-    def _meter(self, supply: Supply | None = None) -> Callable[[], None] | None:
-        """Return what charges the work from now on until it is called, if this connection pays for any."""
-        if self._pace is None:
-            return None
-        entries = len(supply.entries) if isinstance(supply, Page) else 0
-        if isinstance(supply, AuditPage):
-            entries = len(supply.records)
-        return partial(self._pace.worked, self._pace.meter(), self.session.person, entries)
-
-    def _create(self, slot: _Slot, command: Command, request: CreateRoom) -> None:
-        """Create a room, unless many have been created from the same network."""
-        if self._pace is not None:
-            try:
-                self._pace.take_room()
-            except ChatError as error:
-                self.step(slot, command, error.detached())
-                return
-            slot.counted = True
-        self._commit(slot, request, 0)
-
-    def _commit(self, slot: _Slot, change: Change, size: int) -> None:
-        slot.size = size + self._limits.change_overhead_bytes
-        self.uncommitted += slot.size
-        self._services.commits.submit(change, slot)
-
-    def settled(self, slot: _Slot) -> None:
+    def settled(self, slot: Slot) -> None:
         """See to an answer, at once, unless more of a batch's answers come: then with them."""
         if slot.pipelined and self._held is not None:
             return
@@ -446,17 +323,20 @@ class Connection:
         if not slot.pipelined or self._waiting is not None:
             self._unblock()
 
-    def _answer_measured(self, slot: _Slot) -> None:
+    def _answer_measured(self, slot: Slot) -> None:
         """Send an answer that had to be waited for, at its author's expense."""
-        # One that was made counts, even if its owner was not let in after that.
-        if self._pace is not None and type(slot.request.asks) in REGISTRATIONS and not slot.registered:
-            self._pace.give_back_registration()
         if isinstance(slot.answer, Resumed):
             self._unseen = self._peer.hung_up
-        meter = self._meter()
+        pace = self.pace
+        if pace is None:
+            self._answer()
+            return
+        # One that was made counts, even if its owner was not let in after that.
+        if type(slot.request.asks) in REGISTRATIONS and not slot.registered:
+            pace.give_back_registration()
+        charge = pace.measure(self.session.person)
         self._answer()
-        if meter is not None:
-            meter()
+        charge()
 
     def _answer(self) -> None:
         """Send all the answers whose turn has come."""
@@ -464,7 +344,7 @@ class Connection:
         replies: list[bytes] = []
         while slots and (answer := slots[0].answer) is not None and not (self.behind and self._is_ahead(slots[0])):
             request = slots.pop(0).request
-            if answer is not _UNHEARD and (reply := self.codec.reply(request, answer)):
+            if answer is not UNHEARD and (reply := self.codec.reply(request, answer)):
                 replies.append(reply)
             # A failed farewell is one all the same: nobody may stay behind as a ghost.
             if isinstance(answer, Goodbye) or isinstance(request.asks, Quit):
@@ -473,9 +353,9 @@ class Connection:
         if replies:
             self.deliver(b"".join(replies))
 
-    def _is_ahead(self, slot: _Slot) -> bool:
+    def _is_ahead(self, slot: Slot) -> bool:
         """Return whether an answer tells of an entry that the peer has yet to read."""
-        return slot.entry is not None and not self._services.laggards.has_read(self.session, *slot.entry)
+        return slot.entry is not None and not self.services.laggards.has_read(self.session, *slot.entry)
 
     def _catch_up(self) -> None:
         """Do what has waited for the peer to read on."""
@@ -485,7 +365,7 @@ class Connection:
         postponed, self._postponed = self._postponed, None
         if postponed is not None:
             slot, supply = postponed
-            self.step(slot, slot.request.asks, supply)  # type: ignore[arg-type]  # only commands need anything
+            slot.go_on(supply)
         self._answer()
 
     def _forget_later(self) -> None:
@@ -496,8 +376,8 @@ class Connection:
     def _farewell(self, last: bytes) -> None:
         self._ended = self._over = True
         self._forget_later()
-        self._services.laggards.abandon(self.session)
-        self._services.publisher.detach(self.session)
+        self.services.laggards.abandon(self.session)
+        self.services.publisher.detach(self.session)
         held, self._held = self._held, None
         self._peer.finish(b"".join([*(held or ()), last]))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from tcpchat.core import commands
 from tcpchat.core.commands import Command
 from tcpchat.core.entries import PersonId
 from tcpchat.core.limits import Limits
+from tcpchat.core.requests import AuditPage, Page, Supply
 from tcpchat.core.state import Person
 from tcpchat.core.waits import refuse_for
 from tcpchat.errors import ChatError, Code
@@ -83,9 +85,10 @@ class Pace:
     """The pace of one connection: a bucket of tokens of its own, and those that it shares.
 
     What has to wait has its tokens already, in advance, and so keeps its place among those that share them.
+    ``refusal`` is what the request that was charged last is to be answered with, after it has waited.
     """
 
-    __slots__ = ("_full", "_latest", "_network", "_shared", "_stretch")
+    __slots__ = ("_full", "_latest", "_network", "_shared", "_stretch", "refusal")
 
     def __init__(self, shared: Paces, network: str) -> None:
         self._shared = shared
@@ -94,6 +97,25 @@ class Pace:
         self._full = self._latest = shared.seconds()
         # Work since the others were let go first.
         self._stretch = 0.0
+        self.refusal: ChatError | None = None
+
+    def charge(self, asks: object, person: Person | None, hurried: bool) -> float | None:
+        """Return for how many seconds a request has to wait, if at all; it may be refused after that.
+
+        Nobody waits for the answers of who is going (``hurried``). What was said still counts, and is no more than a
+        burst; work is refused that would have to wait, else who floods would only have to hang up.
+        """
+        if hurried and not (isinstance(asks, Command) and not asks.pipelined):
+            return None
+        try:
+            delay = self.take(asks, person)
+        except ChatError as error:
+            self.refusal = error.detached()
+            delay = self.debt
+        if hurried and delay:
+            self.refusal = self.refusal or too_much(delay)
+            return None
+        return delay
 
     def take(self, asks: object, person: Person | None) -> float | None:
         """Let a command go on at once (None), or return the seconds that it has to wait first.
@@ -142,6 +164,15 @@ class Pace:
     def meter(self) -> float:
         """Return what the meter shows."""
         return self._shared.meter()
+
+    def measure(self, person: Person | None, supply: Supply | None = None) -> Callable[[], None]:
+        """Begin to measure work with what was read for it; return what ends that, and charges it to ``person``."""
+        entries = 0
+        if isinstance(supply, Page):
+            entries = len(supply.entries)
+        elif isinstance(supply, AuditPage):
+            entries = len(supply.records)
+        return partial(self.worked, self._shared.meter(), person, entries)
 
     def give_back_registration(self) -> None:
         """An account that was asked for has not been made."""

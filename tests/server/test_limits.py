@@ -156,9 +156,9 @@ def test_who_is_refused_again_and_again_is_read_more_slowly() -> None:
     nina = Script(house, "nina")
     house.clock.advance(10)
     (connection,) = house.factory.connections
-    pace = connection._pace  # type: ignore[attr-defined]
+    charge = connection._pace.measure(None)  # type: ignore[attr-defined]
     house.work += 10
-    pace.worked(0.0, None)
+    charge()
     nina.transport.receive(b'{"op":"users"}\n' * 20)  # 10 tokens each
     assert [error["code"] for error in errors(nina)] == ["rate-limited"] * 4
     assert nina.transport.reading is False

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tcpchat.core.commands import Create, History, ListUsers, Ping, Quit, Register, Say
-from tcpchat.core.entries import PersonId
+from tcpchat.core.entries import LOBBY_ID, Draft, Entry, Kind, PersonId, Seq
 from tcpchat.core.limits import Limits
+from tcpchat.core.requests import Page
 from tcpchat.core.state import Person
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.pace import Pace, Paces
@@ -29,9 +30,9 @@ class Desk:
 
     def do(self, pace: Pace, seconds: float, person: Person | None = None) -> None:
         """Let a command of this connection take so long."""
-        began = pace.meter()
+        charge = pace.measure(person)
         self.work += seconds
-        pace.worked(began, person)
+        charge()
 
 
 def refusal(pace: Pace, asks: object, person: Person | None = None) -> ChatError:
@@ -148,7 +149,8 @@ def test_after_some_work_at_a_stretch_others_go_first() -> None:
 def test_a_page_from_the_disk_costs_by_its_entries() -> None:
     desk = Desk(work_burst_seconds=0.5, work_share=0.1, work_entry_seconds=0.001)
     pace = desk.pace()
-    pace.worked(pace.meter(), ANN, 600)
+    entry = Entry(Seq(1), Draft(LOBBY_ID, 0, ANN.id, "ann", None, Kind.MESSAGE, "hello"))
+    pace.measure(ANN, Page(LOBBY_ID, [entry] * 600))()
     assert pace.take(History("lobby"), ANN) == pytest.approx(1.0)
 
 
@@ -162,3 +164,21 @@ def test_so_many_accounts_of_a_network_in_an_hour() -> None:
     assert desk.pace("192.0.2.2").take(Register("secret words"), None) is None
     paces[0].give_back_registration()
     assert paces[3].take(Register("secret words"), None) is None
+
+
+def test_who_is_going_waits_for_nothing_and_its_work_is_refused_that_would_have_to_wait() -> None:
+    desk = Desk(command_burst=1, commands_per_second=10)
+    pace = desk.pace()
+    assert [pace.charge(SAY, GUEST, hurried) for hurried in (False, False, True)] == [None, pytest.approx(0.1), None]
+    assert pace.refusal is None
+    assert pace.charge(ListUsers(), GUEST, True) is None
+    assert pace.refusal is not None
+    assert pace.refusal.code is Code.RATE_LIMITED
+
+
+def test_a_refusal_waits_for_what_has_been_taken() -> None:
+    desk = Desk(command_burst=1, commands_per_second=10, wait_seconds=0.5)
+    pace = desk.pace()
+    pace.take(SAY, GUEST)
+    assert pace.charge(ListUsers(), GUEST, False) == pytest.approx(0.1)
+    assert pace.refusal is not None
