@@ -81,6 +81,8 @@ class Connection:
         self._postponed: tuple[Slot, Supply] | None = None
         services.publisher.attach(self.session, self)
 
+    # What the transport's side calls.
+
     @property
     def blocked(self) -> bool:
         """Whether the next line must wait."""
@@ -95,16 +97,6 @@ class Connection:
     def logged_in(self) -> bool:
         """Whether the session is somebody's: a person's, or the operator's."""
         return self.session.person is not None or bool(self.session.operator)
-
-    @property
-    def peer_address(self) -> str:
-        """Where the peer is."""
-        return self._peer.address
-
-    @property
-    def name(self) -> str:
-        """What the person is called by now; empty without a login."""
-        return self.session.person.name if self.session.person is not None else ""
 
     def greet(self) -> None:
         """Send what this wire says first."""
@@ -158,6 +150,17 @@ class Connection:
             self.services.laggards.serve(self.session)
         self._unblock()
 
+    def notify(self, text: str, code: Code | None = None) -> bytes:
+        """Return a word from the server, as this wire says it."""
+        notice = Notice(text, code.value) if code else Notice(text)
+        return self.codec.encoder(current=True).encode((notice,))
+
+    # What the publisher calls, and who looks after those that fell behind.
+
+    def encoder(self, *, current: bool) -> Encoder:
+        """Return how this connection's wire encodes a room's events."""
+        return self.codec.encoder(current=current)
+
     @property
     def writable(self) -> bool:
         """Whether the peer takes more just now."""
@@ -168,42 +171,10 @@ class Connection:
         """How many bytes the peer has yet to take."""
         return self._outbox.unsent
 
-    def fell_behind(self) -> None:
-        """What happens is read from the logs from here on."""
-        self.behind = True
-
-    def go_back(self) -> None:
-        """The session goes on from another connection: what it has missed is read from the logs first."""
-        self.services.laggards.begin(self.session, self)
-
     @property
     def arrived(self) -> bool:
         """Whether everything written has surely arrived on the peer's machine."""
         return self._held is None and self._outbox.arrived
-
-    def read_on(self) -> None:
-        """The peer has read on in the logs: the answers to what is read may go."""
-        self._answer()
-        if self._waiting is not None:
-            self._unblock()
-
-    def postpone(self, slot: Slot, supply: Supply) -> None:
-        """Go on with a slot once the peer has caught up: no more than one waits for that, as all behind it do."""
-        self._postponed = slot, supply
-
-    def caught_up(self) -> None:
-        """The peer is told what happens again: what has waited may be done."""
-        self._catch_up()
-        self._unblock()
-
-    def notify(self, text: str, code: Code | None = None) -> bytes:
-        """Return a word from the server, as this wire says it."""
-        notice = Notice(text, code.value) if code else Notice(text)
-        return self.codec.encoder(current=True).encode((notice,))
-
-    def encoder(self, *, current: bool) -> Encoder:
-        """Return how this connection's wire encodes a room's events."""
-        return self.codec.encoder(current=current)
 
     def deliver(self, data: bytes) -> None:
         """Send encoded events, or answers."""
@@ -217,6 +188,36 @@ class Connection:
         self.deliver(data)
         self._outbox.count(len(data))
 
+    def fell_behind(self) -> None:
+        """What happens is read from the logs from here on."""
+        self.behind = True
+
+    def go_back(self) -> None:
+        """The session goes on from another connection: what it has missed is read from the logs first."""
+        self.services.laggards.begin(self.session, self)
+
+    def read_on(self) -> None:
+        """The peer has read on in the logs: the answers to what is read may go."""
+        self._answer()
+        if self._waiting is not None:
+            self._unblock()
+
+    def caught_up(self) -> None:
+        """The peer is told what happens again: what has waited may be done."""
+        self._catch_up()
+        self._unblock()
+
+    def dismiss(self, text: str, code: Code) -> None:
+        """Tell the peer why, and close."""
+        self._peer.dismiss(text, code)
+
+    # What the codec calls.
+
+    @property
+    def name(self) -> str:
+        """What the person is called by now; empty without a login."""
+        return self.session.person.name if self.session.person is not None else ""
+
     def answer(self, data: bytes) -> None:
         """Send what the codec has to say at once, such as telnet's answers: they belong to no line."""
         self.address(data)
@@ -227,13 +228,11 @@ class Connection:
         if not self._ended:
             self._later = self.services.clock.callLater(seconds, say)
 
-    def dismiss(self, text: str, code: Code) -> None:
-        """Tell the peer why, and close."""
-        self._peer.dismiss(text, code)
-
     def reformat(self) -> None:
         """Let the publisher encode for this reader as the codec says by now."""
         self.services.publisher.resort(self.session)
+
+    # What the commits call.
 
     def hold(self) -> None:
         """Gather what is sent until `release`: the events of a batch and the answers to it are one write."""
@@ -252,6 +251,31 @@ class Connection:
             self.services.laggards.serve(self.session)
         if self._waiting is not None:
             self._unblock()
+
+    # What the slots call.
+
+    @property
+    def peer_address(self) -> str:
+        """Where the peer is."""
+        return self._peer.address
+
+    def settled(self, slot: Slot) -> None:
+        """See to an answer, at once, unless more of a batch's answers come: then with them."""
+        if slot.pipelined and self._held is not None:
+            return
+        if slot.pipelined:
+            self._answer()
+        else:
+            self._barrier = False
+            self._answer_measured(slot)
+        if not slot.pipelined or self._waiting is not None:
+            self._unblock()
+
+    def postpone(self, slot: Slot, supply: Supply) -> None:
+        """Go on with a slot once the peer has caught up: no more than one waits for that, as all behind it do."""
+        self._postponed = slot, supply
+
+    # One order.
 
     def _advance(self) -> None:
         """Start the waiting request if its turn has come."""
@@ -294,6 +318,11 @@ class Connection:
         self._barrier = False
         self._unblock()
 
+    def _unblock(self) -> None:
+        self._advance()
+        if not self.blocked and not self._over:
+            self._peer.proceed()
+
     def _start(self, request: Request) -> None:
         asks = request.asks
         if isinstance(asks, Command):
@@ -311,17 +340,20 @@ class Connection:
         self._slots.append(slot)
         self.settled(slot)
 
-    def settled(self, slot: Slot) -> None:
-        """See to an answer, at once, unless more of a batch's answers come: then with them."""
-        if slot.pipelined and self._held is not None:
-            return
-        if slot.pipelined:
-            self._answer()
-        else:
-            self._barrier = False
-            self._answer_measured(slot)
-        if not slot.pipelined or self._waiting is not None:
-            self._unblock()
+    def _answer(self) -> None:
+        """Send all the answers whose turn has come."""
+        slots = self._slots
+        replies: list[bytes] = []
+        while slots and (answer := slots[0].answer) is not None and not (self.behind and self._is_ahead(slots[0])):
+            request = slots.pop(0).request
+            if answer is not UNHEARD and (reply := self.codec.reply(request, answer)):
+                replies.append(reply)
+            # A failed farewell is one all the same: nobody may stay behind as a ghost.
+            if isinstance(answer, Goodbye) or isinstance(request.asks, Quit):
+                self._farewell(b"".join(replies))
+                return
+        if replies:
+            self.deliver(b"".join(replies))
 
     def _answer_measured(self, slot: Slot) -> None:
         """Send an answer that had to be waited for, at its author's expense."""
@@ -338,21 +370,6 @@ class Connection:
         self._answer()
         charge()
 
-    def _answer(self) -> None:
-        """Send all the answers whose turn has come."""
-        slots = self._slots
-        replies: list[bytes] = []
-        while slots and (answer := slots[0].answer) is not None and not (self.behind and self._is_ahead(slots[0])):
-            request = slots.pop(0).request
-            if answer is not UNHEARD and (reply := self.codec.reply(request, answer)):
-                replies.append(reply)
-            # A failed farewell is one all the same: nobody may stay behind as a ghost.
-            if isinstance(answer, Goodbye) or isinstance(request.asks, Quit):
-                self._farewell(b"".join(replies))
-                return
-        if replies:
-            self.deliver(b"".join(replies))
-
     def _is_ahead(self, slot: Slot) -> bool:
         """Return whether an answer tells of an entry that the peer has yet to read."""
         return slot.entry is not None and not self.services.laggards.has_read(self.session, *slot.entry)
@@ -368,11 +385,6 @@ class Connection:
             slot.go_on(supply)
         self._answer()
 
-    def _forget_later(self) -> None:
-        if self._later is not None and self._later.active():
-            self._later.cancel()
-        self._later = None
-
     def _farewell(self, last: bytes) -> None:
         self._ended = self._over = True
         self._forget_later()
@@ -381,10 +393,10 @@ class Connection:
         held, self._held = self._held, None
         self._peer.finish(b"".join([*(held or ()), last]))
 
-    def _unblock(self) -> None:
-        self._advance()
-        if not self.blocked and not self._over:
-            self._peer.proceed()
+    def _forget_later(self) -> None:
+        if self._later is not None and self._later.active():
+            self._later.cancel()
+        self._later = None
 
 
 def _leaves(request: Request) -> bool:
