@@ -117,12 +117,12 @@ def _run(reactor: Any, address: str, manner: Manner, trust: Trust | None) -> Def
             terminal.close().addCallback(lambda _: finish(status))
 
     shell = Shell(manner, terminal, reactor, done)
-    shell.caller = Dialer(endpoint, lambda: Connection(reactor, shell), shell.failed, shell.waiting, reactor)
+    dialer = Dialer(endpoint, lambda: Connection(reactor, shell), shell.failed, shell.waiting, reactor)
     terminal.listener = shell
     terminal.open(reactor)
     for number in (signal.SIGINT, signal.SIGTERM):
         reactor.callWhenRunning(
             signal.signal, number, lambda number, _: reactor.callFromThread(shell.interrupt, 128 + number)
         )
-    reactor.callWhenRunning(shell.start)
+    reactor.callWhenRunning(shell.start, dialer)
     return finished

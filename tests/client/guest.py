@@ -15,6 +15,16 @@ from tcpchat.client.shell import Shell
 from tests.house import House
 from tests.transport import MemoryTransport
 
+GREETING = {
+    "server": "tcpchat",
+    "version": "1",
+    "protocol": 1,
+    "features": [],
+    "limits": {},
+    "motd": "Be\x1b[1m kind.",
+    "people": 0,
+}
+
 
 class Wire:
     """The client's end of a connection: keeps what was sent."""
@@ -86,11 +96,10 @@ class Guest:
             clock,
             self.statuses.append,
         )
-        self.shell.caller = self
         self.wire = Wire()
         self.connection: Connection | None = None
         self.server: MemoryTransport | None = None
-        self.shell.start()
+        self.shell.start(self)
 
     # What the shell calls.
 
@@ -166,3 +175,33 @@ class Guest:
             reply |= {"status": "error", "error": {"code": error, "message": f"Refused: {error}."}}
         self.tell(reply)
         return asked
+
+
+def arrive(house: House, *rooms: str, interactive: bool = True, verbose: bool = False) -> Guest:
+    guest = Guest(house.clock, "tina", *rooms, interactive=interactive, verbose=verbose)
+    guest.connect(house)
+    guest.take()
+    return guest
+
+
+def joined(room: str, head: int = 0, epoch: int = 1, entries: tuple[dict[str, object], ...] = ()) -> dict[str, object]:
+    return {
+        "room": room, "topic": "", "head": head, "epoch": epoch, "members": [], "entries": entries, "more": False,
+    }  # fmt: skip
+
+
+def said(seq: int, text: str = "", room: str = "lobby") -> dict[str, object]:
+    return {"room": room, "seq": seq, "at": 0, "from": "bob", "text": text or f"word {seq}", "kind": "message"}
+
+
+def serve(guest: Guest, head: int = 0) -> None:
+    """Let the test, as the server, welcome the guest in the lobby."""
+    guest.connect()
+    guest.answer(GREETING)
+    guest.answer({"user": {"name": "tina"}, "rooms": []})
+    guest.answer(joined("lobby", head))
+    guest.take()
+
+
+def event(op: str, **data: object) -> dict[str, object]:
+    return {"op": op, "data": data}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_network
-
 import pytest
 
 from tcpchat.core.chat import Policy
@@ -13,11 +11,6 @@ from tests.house import COMMON, House, Script
 SECRET = "correct horse"
 NEW, SAME = "A new password:", "The same once more:"
 HELLO = "Hello, tina. Type /help to see what you can do."
-
-
-@pytest.fixture
-def house() -> House:
-    return House(trusted=(ip_network("192.0.2.0/24"),))
 
 
 @pytest.fixture
