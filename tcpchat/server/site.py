@@ -10,6 +10,7 @@ from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHeader
 from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
 from websockets.http11 import Request as Handshake
 from websockets.protocol import OPEN
@@ -47,7 +48,7 @@ class ChatSite(Site):
         """Return what a request is for."""
         for name, value in _SECURITY:
             request.setHeader(name, value)
-        hosts = request.requestHeaders.getRawHeaders("host", [])
+        hosts = [value.decode("latin-1") for value in request.requestHeaders.getRawHeaders(b"host", [])]
         if len(hosts) > 1 or (not hosts and request.clientproto == b"HTTP/1.1"):
             return _Text(400, "There must be one Host header.\n")
         if hosts and not self.names.has_host(hosts[0]):
@@ -123,7 +124,11 @@ class _Socket(Resource):
 
     def render_GET(self, request: Visit) -> bytes | int:
         """Go on with WebSocket, or say why not."""
-        site, headers = self._site, _headers(request)
+        site = self._site
+        try:
+            headers = _headers(request)
+        except InvalidHeader:
+            return _Text(400, "A header has characters that none may have (RFC 9110 section 5.5).\n").render_GET(request)
         origins = headers.get_all("Origin")
         if not all(site.names.has_origin(origin, headers.get("Host", "")) for origin in origins):
             text = "Pages from elsewhere may not connect: the operator can add them to web_origins.\n"
@@ -153,11 +158,12 @@ def window(protocol: ServerProtocol) -> int:
 
 
 def _wants_upgrade(request: Request) -> bool:
-    upgrades: Iterable[str] = request.requestHeaders.getRawHeaders("upgrade", [])
-    return any("websocket" in value.lower() for value in upgrades)
+    upgrades: Iterable[bytes] = request.requestHeaders.getRawHeaders(b"upgrade", [])
+    return any(b"websocket" in value.lower() for value in upgrades)
 
 
 def _headers(request: Request) -> Headers:
+    """Return the headers of a request. Raises `InvalidHeader`."""
     headers = Headers()
     for name, values in request.requestHeaders.getAllRawHeaders():
         for value in values:

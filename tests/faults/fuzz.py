@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -17,6 +18,7 @@ from typing import Any
 
 from tcpchat.core.commands import Create, Join
 from tcpchat.wire.table import OPERATIONS, WORDS
+from tests import frames
 
 MEETING = "watch"
 """The room of those who must notice nothing."""
@@ -26,7 +28,7 @@ AT_ONCE = 12
 STEPS = 200
 """Steps of all of them between two looks at those who must notice nothing."""
 
-WIRES = ("text", "json", "first-bytes")
+WIRES = ("text", "json", "first-bytes", "websocket")
 
 _ROOMS = ("lobby", MEETING, "tea", "music", ".", "ÜNÏ", "x" * 32)
 _PEOPLE = ("walter", "wendy", *(f"f{number}" for number in range(20)))
@@ -125,6 +127,7 @@ def attempt(wire: str, seed: int, number: int) -> Attempt:
         "text": maker.text_session,
         "json": maker.json_session,
         "first-bytes": maker.any_session,
+        "websocket": maker.web_session,
     }
     stream = session[wire]()
     return Attempt(_cut(chance, stream), chance.random() < 0.8, chance.choice(list(End)))
@@ -174,6 +177,46 @@ class _Maker:
         lines += [json.dumps({"op": op, "data": data}).encode() for op, data in wanted]
         lines += [self._json_line(self._chance.choice(list(OPERATIONS))) for _ in range(self._chance.randint(0, 30))]
         return b"".join(line + self._chance.choice(_LINE_ENDS[:2]) for line in lines)
+
+    def web_session(self) -> bytes:
+        """A page, or a program that speaks WebSocket, mostly after a right handshake."""
+        compressing = self._chance.random() < 0.5
+        offer = {"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits"} if compressing else {}
+        handshake = frames.request(self._one("/", "/ws", "/ws", "/nowhere"), **offer)
+        if self._chance.random() < 0.1:
+            handshake = self._damaged(handshake)
+        stream = [handshake]
+        for message in self.json_session().splitlines():
+            stream.append(self._frames(message, compressing=compressing))
+            if self._chance.random() < 0.1:
+                odd = self._chance.choice((frames.PING, frames.PING, frames.PONG))
+                stream.append(frames.frame(self._noise(125), odd))
+        if self._chance.random() < 0.3:
+            code = self._chance.choice(
+                (b"", b"\x03", *(number.to_bytes(2) for number in (1000, 1001, 1005, 4000, 9999)))
+            )
+            stream.append(frames.frame(code + (self._noise(40) if code else b""), frames.CLOSE))
+        return b"".join(stream)
+
+    def _frames(self, message: bytes, *, compressing: bool) -> bytes:
+        """Return a message as one frame, or in pieces, sometimes with a header that nobody should send."""
+        bits = 0x80
+        if compressing and self._chance.random() < 0.5:
+            stream = zlib.compressobj(6, zlib.DEFLATED, -self._chance.choice((9, 12, 15)))
+            if self._chance.random() < 0.02:
+                message = b" " * 10_000_000
+            message, bits = (stream.compress(message) + stream.flush(zlib.Z_SYNC_FLUSH))[:-4], 0xC0
+        if self._chance.random() < 0.02:
+            bits = self._chance.randrange(16) << 4
+        if self._chance.random() < 0.7:
+            opcode = self._chance.randrange(16) if self._chance.random() < 0.02 else frames.TEXT
+            return frames.frame(message, opcode, first=bits, masked=self._chance.random() > 0.01)
+        cuts = sorted(self._chance.randint(0, len(message)) for _ in range(self._chance.randint(1, 5)))
+        pieces = [message[start:end] for start, end in pairwise((0, *cuts, len(message)))]
+        first = frames.frame(pieces[0], frames.TEXT, first=bits & 0x40)
+        between = frames.frame(b"", frames.PING) if self._chance.random() < 0.3 else b""
+        rest = [frames.frame(piece, 0, first=0) + between for piece in pieces[1:-1]]
+        return b"".join((first, *rest, frames.frame(pieces[-1], 0)))
 
     def _text_line(self) -> bytes:
         kind = self._chance.random()
