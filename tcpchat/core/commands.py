@@ -60,6 +60,24 @@ class Login(Command, frozen=True):
     reads: bool = False
 
 
+class Visit(Login, frozen=True):
+    """Log in for as long as the connection lasts: nothing is left behind that could be resumed."""
+
+
+class EnterAsGuest(Command, frozen=True):
+    """Take a free name for as long as the connection lasts, and enter the lobby."""
+
+    needs_login: ClassVar[bool] = False
+    name: str
+
+
+class SpeakAsGuest(EnterAsGuest, frozen=True):
+    """Take a free name for as long as the connection lasts, enter the lobby, and say something there."""
+
+    writes: ClassVar[bool] = True
+    text: str
+
+
 class Arrive(Command, frozen=True):
     """Log in and land in the lobby, with its recent history: what a person at a terminal does."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from tcpchat.core.accounts import Account, CredentialKind, State, farewell, is_barred
 from tcpchat.core.administration import check_guest
@@ -12,7 +12,7 @@ from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.catalogue import summaries
 from tcpchat.core.chat import Chat
 from tcpchat.core.claims import check_allowed, check_free, free_variant
-from tcpchat.core.commands import Arrive, AskChallenge, Join, Login
+from tcpchat.core.commands import Arrive, AskChallenge, Join, Login, Visit
 from tcpchat.core.entries import PersonId
 from tcpchat.core.keeping import issue
 from tcpchat.core.membership import join, sign_out
@@ -57,16 +57,21 @@ def login(chat: Chat, session: Session, command: Login, supply: Supply | None) -
             waiting.following,
             waiting.directs,
             waiting.more or UNSET,
-            issue(chat, session) or UNSET,
+            _code(chat, session, command),
         )
     check_anonymous(session)
     proof = _proof(chat, session, command)
     if proof is None:
         person = admit_guest(chat, session, command.name, command.color)
         session.reads = command.reads
-        return LoggedIn(person.user, summaries(chat, session), session=issue(chat, session) or UNSET)
+        return LoggedIn(person.user, summaries(chat, session), session=_code(chat, session, command))
     account = chat.accounts.get(command.name)
     return Prove(account.id if account else None, proof)
+
+
+def _code(chat: Chat, session: Session, command: Login) -> str | UnsetType:
+    """Return the code that will resume the session; a visit has none, or it would leave a ghost behind."""
+    return UNSET if isinstance(command, Visit) else issue(chat, session) or UNSET
 
 
 def arrive(chat: Chat, session: Session, command: Arrive, supply: Supply | None) -> Arrived | Request:

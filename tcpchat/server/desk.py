@@ -109,7 +109,7 @@ class Chunk:
         pieces = zip(self._events[start:], self._split()[start:], self._authors[start:], strict=True)
         return b"".join(
             [
-                self._encoder.encode_to(name, event) if _mentions(event, name) else piece
+                self._encoder.encode_to(name, event) if _concerns(event, name) else piece
                 for event, piece, author in pieces
                 if author not in ignores
             ]
@@ -257,17 +257,18 @@ def deliver(reader: Reader, data: bytes) -> None:
 
 
 def encoded(encoder: Encoder, events: Sequence[Event], session: Session) -> bytes:
-    """Return ``events`` for one session alone, with its mentions marked where a wire does so."""
+    """Return ``events`` for one session alone, as a wire shows what mentions or is written to somebody."""
     name = session.person.name if session.person is not None and encoder.personal else ""
-    if not any(_mentions(event, name) for event in events):
+    if not name or not any(_concerns(event, name) for event in events):
         return encoder.encode(events)
     return b"".join(
-        [encoder.encode_to(name, event) if _mentions(event, name) else encoder.encode((event,)) for event in events]
+        [encoder.encode_to(name, event) if _concerns(event, name) else encoder.encode((event,)) for event in events]
     )
 
 
-def _mentions(event: Event, name: str) -> bool:
-    return isinstance(event, Message) and name in (event.mentions or ())
+def _concerns(event: Event, name: str) -> bool:
+    """Return whether the one called ``name`` may get ``event`` in other bytes than all the others."""
+    return isinstance(event, Message) and (bool(event.with_) or name in (event.mentions or ()))
 
 
 def number_of(event: Event) -> int | None:

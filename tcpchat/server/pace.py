@@ -20,6 +20,8 @@ from tcpchat.server.buckets import Buckets
 COSTS: dict[type[Command], int] = {
     # A room hears of it, and its members' lists change.
     commands.Arrive: 5,
+    commands.EnterAsGuest: 5,
+    commands.SpeakAsGuest: 5,
     commands.Join: 5,
     commands.Leave: 5,
     commands.Topic: 5,

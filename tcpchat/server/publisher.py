@@ -13,7 +13,7 @@ from tcpchat.core.entries import PersonId, RoomId, Seq
 from tcpchat.core.events import Event, Message, Notice, RoomCreated, RoomDeleted
 from tcpchat.core.state import Session
 from tcpchat.errors import Code
-from tcpchat.server.desk import Cursor, Desk, Reader
+from tcpchat.server.desk import Cursor, Desk, Reader, encoded
 
 _log = Logger()
 
@@ -184,7 +184,7 @@ class Publisher:
         reader = self._sessions.get(session)
         if reader is not None:
             _catch_up(session, self._patient)
-            reader.deliver(reader.encoder(current=False).encode((event,)))
+            reader.deliver(encoded(reader.encoder(current=False), (event,), session))
 
     def send(self, session: Session, event: Event) -> None:
         """Send one event to one session, after who came and went: one of them may have caused it.

@@ -31,10 +31,10 @@ class Encoder(Protocol):
 
     @property
     def personal(self) -> bool:
-        """Whether who is mentioned gets other bytes than all the others."""
+        """Whether who is mentioned, or alone reads something, gets other bytes than all the others would."""
 
     def encode_to(self, name: str, event: Event) -> bytes:
-        """Return the bytes of ``event`` for the one called ``name``, whom it mentions."""
+        """Return the bytes of ``event`` for the one called ``name``, whom it mentions or who alone reads it."""
 
 
 class Outlet(Protocol):
