@@ -42,6 +42,10 @@ class OlderClient:
         self.connection.session.channel = Channel(address=host)
         self.connection.greet()
 
+    @property
+    def hung_up(self) -> bool:
+        return self.ended
+
     def post(self, kind: str, /, **fields: Any) -> None:
         """Send a message with the token there is, and wait for nothing."""
         self.write({"message_type": kind, "message_body": self.body(kind, fields), "token": self.token})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from msgspec.structs import replace
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
@@ -25,9 +27,10 @@ from tcpchat.server.site import window
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import TlsLayer
 from tcpchat.server.websocket import WebSocket
-from tcpchat.wire import frames
 from tcpchat.wire.codec import Codec, Request
+from tcpchat.wire.frames import PLAIN, FramedCodec, deflated
 from tcpchat.wire.jsonlines import JsonCodec
+from tcpchat.wire.older import OlderCodec, is_older
 from tcpchat.wire.sniff import Speaker
 
 _BY_PEER = "ended by the peer"
@@ -355,9 +358,7 @@ class ChatProtocol(LineSplitter):
         self._web = WebSocket(self, protocol, self._outbox, self._pace, services.clock, self._limits, site.closed)
         site.opened()
         bits = window(protocol)
-        self.meet(
-            frames.FramedCodec(frames.deflated(bits) if bits else frames.PLAIN, JsonCodec(), lambda _: JsonCodec())
-        )
+        self.meet(FramedCodec(deflated(bits) if bits else PLAIN, JsonCodec(), _codec_for))
         if rest:
             self._web.take(rest)
 
@@ -492,3 +493,8 @@ class ChatProtocol(LineSplitter):
 
     def _too_slow(self) -> None:
         self.dismiss("You read too slowly: too much is waiting for you.", Code.SLOW_READER)
+
+
+def _codec_for(message: bytes) -> Codec:
+    """Return the codec of a peer on WebSocket, which the first message tells."""
+    return OlderCodec(lambda: str(uuid.uuid4())) if is_older(message) else JsonCodec()

@@ -128,7 +128,9 @@ class _Socket(Resource):
         try:
             headers = _headers(request)
         except InvalidHeader:
-            return _Text(400, "A header has characters that none may have (RFC 9110 section 5.5).\n").render_GET(request)
+            return _Text(400, "A header has characters that none may have (RFC 9110 section 5.5).\n").render_GET(
+                request
+            )
         origins = headers.get_all("Origin")
         if not all(site.names.has_origin(origin, headers.get("Host", "")) for origin in origins):
             text = "Pages from elsewhere may not connect: the operator can add them to web_origins.\n"

@@ -395,3 +395,19 @@ def test_there_are_only_so_many() -> None:
     assert (status, "Retry-After: 10" in text) == (503, True)
     first.transport.tear()
     assert WebScript(house, "jim").wire == "websocket"
+
+
+@pytest.mark.parametrize("tagged", [False, True], ids=["flat", "tagged"])
+def test_the_first_message_tells_the_older_form(house: House, tagged: bool) -> None:
+    bob = Script(house, "bob")
+    bob.enter("lobby")
+    nina = WebScript(house)
+    nina.write(b"")
+    for kind, text in (("Enter", None), ("GroupChat", "hello")):
+        fields = {"sender_username": "nina", **({"content": text} if text else {})}
+        nina.write(json.dumps({"message_type": kind, "message_body": {kind: fields} if tagged else fields}).encode())
+        house.settle()
+    assert bob.heard() == ["nina in lobby: hello"]
+    said = [message["message_body"] for message in nina.read() if message.get("message_type") == "GroupChat"]
+    body = {"sender_username": "nina", "content": "hello"}
+    assert [{**(one["GroupChat"] if tagged else one)} for one in said] == [body]
