@@ -185,7 +185,8 @@ class Program(Listener, Script):
         draft = delivery.entry.draft
         color = {"color": draft.color} if draft.color else {}
         names = delivery.names(self.chronicle)
-        other = {"with": data["with"]} if names and data.get("with") in names else {}
+        mine = {"mine": True} if self.wrote(draft) else {}
+        other = {"with": data["with"], **mine} if names and data.get("with") in names else {}
         assert bool(names) == bool(other)
         told = {"from": draft.name, "text": draft.text, "kind": KIND_NAMES[draft.kind], **color, **other}
         assert data == {"room": delivery.label, "seq": delivery.entry.seq, "at": draft.at, **told}
@@ -555,12 +556,8 @@ class Human(Listener, Terminal):
         if not names:
             assert (author, room or self.current) == (entry.draft.name, delivery.label)
             self._number(delivery.label, entry)
-        elif delivery.partner is not None and delivery.partner.name != entry.draft.name:
-            # The event has the name of then and the other's of now: after a change it can't tell who said it.
-            assert to == "you" or to in names
-        elif author == "you":
-            mine = self.identity is not None and self.identity.id == entry.draft.author
-            assert mine or self.name == entry.draft.name
+        elif self.wrote(entry.draft):
+            assert author == "you"
             assert to in names
         else:
             assert (author, to) == (entry.draft.name, "you")

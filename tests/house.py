@@ -511,7 +511,7 @@ class Script:
     def _spoken(self, message: dict[str, Any]) -> str:
         name, text, room = message["from"], message["text"], message["room"]
         if "with" in message:
-            return f"{name} to {self.name if message['with'] == name else message['with']}: {text}"
+            return f"{name} to {message['with'] if message.get('mine') else self.name}: {text}"
         return f"* {name} {text} in {room}" if message["kind"] == "action" else f"{name} in {room}: {text}"
 
     def saw(self) -> list[str]:

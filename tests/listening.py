@@ -12,7 +12,7 @@ from typing import Any
 
 from precis_i18n import get_profile
 
-from tcpchat.core.entries import Entry, Kind, PersonId, RoomId
+from tcpchat.core.entries import Draft, Entry, Kind, PersonId, RoomId
 from tcpchat.core.keeping import logs_of
 from tcpchat.core.state import Direct, Person, Session
 from tests import returning
@@ -87,6 +87,7 @@ class Listener:
 
     house: House
     transport: Any
+    name: str | None
     trying: returning.Attempt | returning.TypedAttempt | None
 
     def __init__(self, chronicle: Chronicle) -> None:
@@ -115,6 +116,11 @@ class Listener:
     def session(self) -> Session | None:
         """This person's session; a connection that has said nothing has none."""
         return _session_of(self.transport) or self.transports[self.transport]
+
+    def wrote(self, draft: Draft) -> bool:
+        """Return whether something is this person's own; who has just gone is known by name only."""
+        person = self.identity or (self.session.person if self.session is not None else None)
+        return draft.author == person.id if person is not None else draft.name == self.name
 
     @property
     def sessions(self) -> list[Session]:

@@ -367,3 +367,19 @@ def test_a_topic_that_is_so_already_is_no_entry(house: House, bob: Script) -> No
     assert "seq" in bob.ask("topic", room="lobby", text="leaves")
     assert bob.ask("topic", room="lobby", text="leaves") == {"room": "lobby", "text": "leaves"}
     assert len(house.store.logs[house.hub.rooms.get("lobby").id]) == 1  # type: ignore[union-attr]
+
+
+def test_who_wrote_is_known_whatever_both_are_called_by_then(house: House) -> None:
+    nina, bob, jim = Script(house, "nina"), Terminal(house, "bob"), Script(house, "jim")
+    nina.tell("bob", "hello there")
+    nina.tell("jim", "hello, too")
+    house.settle()
+    nina.ask("nick", name="zoe")
+    bob.take()
+    bob.type("/history @zoe")
+    house.settle()
+    assert [line.split(" (")[0] for line in bob.take() if "hello" in line] == ["nina to you: hello there"]
+    (theirs,) = jim.ask("history", room="@zoe")["entries"]
+    (mine,) = nina.ask("history", room="@jim")["entries"]
+    assert (theirs["from"], theirs["with"], "mine" in theirs) == ("nina", "zoe", False)
+    assert (mine["from"], mine["with"], mine["mine"]) == ("nina", "jim", True)

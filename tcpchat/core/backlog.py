@@ -7,7 +7,7 @@ import msgspec
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import Entry, RoomId
 from tcpchat.core.events import Event, Gap, Members, Message
-from tcpchat.core.history import event_of, message, read_page, shown
+from tcpchat.core.history import direct_message, event_of, read_page, shown
 from tcpchat.core.mentions import marked
 from tcpchat.core.permissions import may_read
 from tcpchat.core.requests import ReadPage, Supply
@@ -59,5 +59,4 @@ def _events(chat: Chat, entries: list[Entry], log: Room | Direct, session: Sessi
         return [
             marked(chat, log, entry, event, session) if isinstance(event, Message) else event for entry, event in events
         ]
-    other = log.other(session.person).name if session.person is not None else None
-    return [message(entry, log.label, other) for entry in wanted]
+    return [direct_message(entry, log, chat.person(session)) for entry in wanted]

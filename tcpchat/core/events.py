@@ -46,7 +46,8 @@ class Deed(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Message(Event, frozen=True):
     """An entry of a log. In a direct conversation ``with`` is the other person, seen from the reader.
 
-    ``mentions``: the names in it of people in the room. ``waits``: the other person isn't here, and will read it later.
+    ``mine``: it is the reader's own, who may have another name by now. ``mentions``: the names in it of people in the
+    room. ``waits``: the other person isn't here, and will read it later.
     """
 
     op: ClassVar[str] = "message"
@@ -61,6 +62,7 @@ class Message(Event, frozen=True):
     deed: Deed | UnsetType = UNSET
     mentions: list[str] | UnsetType = UNSET
     waits: bool | UnsetType = UNSET
+    mine: bool | UnsetType = UNSET
 
 
 class ReadOn(Event, frozen=True):

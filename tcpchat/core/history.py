@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from tcpchat.core import mentions
 from tcpchat.core.answers import HistoryPage
@@ -16,26 +17,23 @@ from tcpchat.core.entries import KIND_NAMES, Entry, Kind, RoomId, Seq, redacted
 from tcpchat.core.events import Deed, Message, Moderated, TopicChanged
 from tcpchat.core.permissions import check_read, may_read
 from tcpchat.core.requests import Page, ReadDirect, ReadPage, Supply
-from tcpchat.core.state import Direct, Room, Session
+from tcpchat.core.state import Direct, Person, Room, Session
 from tcpchat.errors import ChatError, Code
 
 # Looking a member up in its enumeration is a good part of what an event takes.
 _TOPIC, _DEED = Kind.TOPIC, Kind.DEED
 
 
-def message(entry: Entry, label: str, other: str | None = None) -> Message:
-    """Return ``entry`` as its readers see it; ``other`` is the other person of a direct conversation."""
+def message(entry: Entry, label: str) -> Message:
+    """Return an entry of a room as its readers see it."""
     draft = entry.draft
-    return Message(
-        label,
-        entry.seq,
-        draft.at,
-        draft.name,
-        draft.text,
-        KIND_NAMES[draft.kind],
-        draft.color or UNSET,
-        other or UNSET,
-    )
+    return Message(label, entry.seq, draft.at, draft.name, draft.text, KIND_NAMES[draft.kind], draft.color or UNSET)
+
+
+def direct_message(entry: Entry, direct: Direct, reader: Person) -> Message:
+    """Return an entry of a conversation as one of the two sees it."""
+    mine = entry.draft.author == reader.id or UNSET
+    return replace(message(entry, direct.label), with_=direct.other(reader).name, mine=mine)
 
 
 def event_of(entry: Entry, label: str) -> Message | TopicChanged | Moderated:
@@ -51,11 +49,10 @@ def event_of(entry: Entry, label: str) -> Message | TopicChanged | Moderated:
 
 def messages(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Message]:
     """Return entries of ``log`` as ``reader`` sees them, without those of people whom it doesn't want to read."""
-    other = log.other(reader.person).name if isinstance(log, Direct) and reader.person else None
-    kept = [(entry, _kept(entry, log.label, other)) for entry in shown(chat, entries, log, reader)]
+    wanted = shown(chat, entries, log, reader)
     if isinstance(log, Direct):
-        return [event for _, event in kept]
-    return [mentions.marked(chat, log, entry, event, reader) for entry, event in kept]
+        return [direct_message(entry, log, chat.person(reader)) for entry in wanted]
+    return [mentions.marked(chat, log, entry, _kept(entry, log.label), reader) for entry in wanted]
 
 
 def shown(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Session) -> list[Entry]:
@@ -66,12 +63,12 @@ def shown(chat: Chat, entries: Iterable[Entry], log: Room | Direct, reader: Sess
     return [entry for entry in entries if entry.draft.author not in reader.ignores or entry.draft.kind is Kind.DEED]
 
 
-def _kept(entry: Entry, label: str, other: str | None) -> Message:
+def _kept(entry: Entry, label: str) -> Message:
     """Return ``entry`` as it stands in a page."""
-    kept = message(entry, label, other)
+    kept = message(entry, label)
     if entry.draft.kind is not Kind.DEED:
         return kept
-    return msgspec.structs.replace(kept, text="", deed=deed_of(entry))
+    return replace(kept, text="", deed=deed_of(entry))
 
 
 def deed_of(entry: Entry) -> Deed:

@@ -13,7 +13,7 @@ from tcpchat.core.commands import Reply, Say, SayInLobby, Tell, Topic
 from tcpchat.core.directs import converse, partner, read_on, retire
 from tcpchat.core.entries import LOBBY_ID, NOBODY, Draft, Entry, Kind, PersonId, RoomId, Sending, Sent, Seq
 from tcpchat.core.events import Message
-from tcpchat.core.history import event_of, message
+from tcpchat.core.history import direct_message, event_of
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
 from tcpchat.core.mentions import names_any, note
@@ -217,7 +217,7 @@ def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
     for one in direct.pair:
         # Who has logged in again meanwhile is another object, and the same person.
         person = chat.users.by_id(one.id) or one
-        other, waits = direct.other(person).name, _waits(chat, direct, person.id)
+        waits = _waits(chat, direct, person.id)
         for session in person.sessions:
             if session.ticket is not None:
                 session.ticket.places.setdefault(direct.id, (Seq(entries[0].seq - 1), direct.epoch))
@@ -228,7 +228,7 @@ def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
             for session in readers:
                 if not mine:
                     session.last_teller = author
-                event = message(entry, direct.label, other)
+                event = direct_message(entry, direct, person)
                 chat.audience.hand(direct.id, session, replace(event, waits=True) if mine and waits else event)
             # What is from somebody whom all of them ignore doesn't wait for them either.
             ignored = not readers and bool(person.sessions)

@@ -108,7 +108,7 @@ class OlderEncoder:
         text = f"* {name} {message.text}" if message.kind == "action" else message.text
         if not other:
             return _written("GroupChat", _GroupChat(name, text), tagged=tagged)
-        told = _written("PrivateChat", _PrivateChat(name, reader if other == name else other, text), tagged=tagged)
+        told = _written("PrivateChat", _PrivateChat(name, other if message.mine else reader, text), tagged=tagged)
         if message.waits:
             told += info(PRIVATE, f"{other} is not here, and will read it later.", tagged=tagged)
         return told

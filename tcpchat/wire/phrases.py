@@ -448,7 +448,7 @@ def _speech(message: Message, view: View, me: str, *, current: bool, suffix: str
     name, text = message.from_, message.text
     mentions = bool(me) and me in (message.mentions or ())
     if message.with_:
-        name, hearer = (name, "you") if message.with_ == name else ("you", message.with_)
+        name, hearer = ("you", message.with_) if message.mine else (name, "you")
         hearer += ", who will read it later" if message.waits else ""
         line = f"{name} to {hearer}: {text}"
     elif message.kind == "topic":

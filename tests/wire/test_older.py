@@ -455,7 +455,7 @@ def test_what_is_written_to_one_names_both(tagged: bool) -> None:
     made.feed(message("Leave", {}, tagged=tagged), Outlet("nina"))
     encoder = made.encoder(current=False)
     assert encoder.personal
-    mine, theirs = said("psst", with_="ada", waits=True), said("psst", with_="bob")
+    mine, theirs = said("psst", with_="ada", waits=True, mine=True), said("psst", with_="bob")
     assert told(encoder.encode_to("nina", theirs), tagged=tagged) == [
         {"is": "PrivateChat", "sender_username": "bob", "target_username": "nina", "content": "psst"}
     ]

@@ -214,7 +214,7 @@ def test_lists_are_sentences(codec: TextCodec) -> None:
         (Message("tea", 1, 0, "bob", "hi", "message"), "bob: hi", "bob in tea: hi"),
         (Message("tea", 1, 0, "bob", "waves", "action"), "* bob waves", "* bob (in tea) waves"),
         (Message("@1", 1, 0, "bob", "hi", "message", with_="bob"), "bob to you: hi", "bob to you: hi"),
-        (Message("@1", 1, 0, "nina", "hi", "message", with_="bob"), "you to bob: hi", "you to bob: hi"),
+        (Message("@1", 1, 0, "nina", "hi", "message", with_="bob", mine=True), "you to bob: hi", "you to bob: hi"),
     ],
 )
 def test_speech_says_who_where_what(codec: TextCodec, message: Message, here: str, elsewhere: str) -> None:

@@ -92,7 +92,7 @@ def test_colors_are_shown_when_wanted_and_only_then() -> None:
     events: list[Event] = [
         Message("tea", 1, AT, "bob", "hi bob", "message", color="teal"),
         Message("tea", 2, AT, "eve", "waves", "action", color="#ff0000"),
-        Message("@1", 3, AT, "nina", "psst", "message", with_="bob", color="blue"),
+        Message("@1", 3, AT, "nina", "psst", "message", with_="bob", color="blue", mine=True),
         MemberLeft("tea", User("bob", "teal")),
     ]
     plain = codec.encoder(current=True).encode(events)
