@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import uuid
-
 from msgspec.structs import replace
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IDelayedCall, IHalfCloseableProtocol, ITCPTransport
+from twisted.internet.interfaces import IHalfCloseableProtocol, ITCPTransport
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from websockets.server import ServerProtocol
@@ -17,20 +15,18 @@ from tcpchat.core.state import Person
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.admission import Admission
 from tcpchat.server.connection import Connection
+from tcpchat.server.deadline import Deadline
 from tcpchat.server.entrance import Entrance
 from tcpchat.server.httpchannel import HttpChannel
 from tcpchat.server.lines import LineSplitter
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 from tcpchat.server.services import Services
-from tcpchat.server.site import window
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import TlsLayer
-from tcpchat.server.websocket import WebSocket
+from tcpchat.server.websocket import WebSocket, framed_codec
 from tcpchat.wire.codec import Codec, Request
-from tcpchat.wire.frames import PLAIN, FramedCodec, deflated
 from tcpchat.wire.jsonlines import JsonCodec
-from tcpchat.wire.older import OlderCodec, is_older
 from tcpchat.wire.sniff import Speaker
 
 _BY_PEER = "ended by the peer"
@@ -83,7 +79,7 @@ class ChatProtocol(LineSplitter):
         self._entrance = Entrance(self, services.clock, services.limits, security, admission)
         self._connection: Connection | None = None
         self._web: HttpChannel | WebSocket | None = None
-        self._early_bytes = 0
+        self._deadline = Deadline(services.clock)
         self._skipped_bytes = 0
         # Nothing more is taken from the peer; whether that is because it has ended its half.
         self._input_ended = False
@@ -106,7 +102,7 @@ class ChatProtocol(LineSplitter):
         self._outbox = Outbox(
             self.transport, clock, self._limits, filled=self._filled, overrun=self._too_slow, drained=self._drained
         )
-        self._deadline: IDelayedCall = clock.callLater(self._limits.login_seconds, self._too_late)
+        self._deadline.begin(self._limits.login_seconds, self._too_late)
         self._roster.add(self)
         if not self._input_ended:  # it may be refused already
             self._entrance.open()
@@ -115,11 +111,9 @@ class ChatProtocol(LineSplitter):
         """Take a chunk: find out who speaks, then split it into lines."""
         if self._input_ended:
             return
-        if self._deadline.active():
-            self._early_bytes += len(data)
-            if self._early_bytes > self._limits.early_bytes:
-                self.dismiss("That is too much before logging in.", Code.LINE_TOO_LONG)
-                return
+        if self._deadline.count(len(data)) > self._limits.early_bytes:
+            self.dismiss("That is too much before logging in.", Code.LINE_TOO_LONG)
+            return
         data = self._entrance.take(data)
         if self._web is not None:
             self._web.take(data)
@@ -323,7 +317,7 @@ class ChatProtocol(LineSplitter):
     def serve_http(self) -> None:
         """The peer speaks HTTP."""
         self._web = HttpChannel(self, self._outbox, self._services.site, self._limits)
-        self._deadline.reset(self._limits.http_seconds)
+        self._deadline.renew(self._limits.http_seconds)
 
     # What HTTP and WebSocket call.
 
@@ -344,21 +338,17 @@ class ChatProtocol(LineSplitter):
 
     def answered(self) -> None:
         """A request is answered: its time begins anew, and what it may send."""
-        self._early_bytes = 0
-        if self._deadline.active():
-            self._deadline.reset(self._limits.http_seconds)
+        self._deadline.renew(self._limits.http_seconds)
 
     def speak_websocket(self, protocol: ServerProtocol, response: bytes, rest: bytes) -> None:
         """Send the ``response``, and speak WebSocket from here on; ``rest`` has come already."""
         site, services = self._services.site, self._services
         self._entrance.speaker = Speaker.WEBSOCKET
         self._outbox.write(response)
-        self._early_bytes = 0
-        self._deadline.reset(self._limits.login_seconds)
+        self._deadline.renew(self._limits.login_seconds)
         self._web = WebSocket(self, protocol, self._outbox, self._pace, services.clock, self._limits, site.closed)
         site.opened()
-        bits = window(protocol)
-        self.meet(FramedCodec(deflated(bits) if bits else PLAIN, JsonCodec(), _codec_for))
+        self.meet(framed_codec(protocol))
         if rest:
             self._web.take(rest)
 
@@ -388,8 +378,8 @@ class ChatProtocol(LineSplitter):
             self._connection.filled()
 
     def _drained(self) -> None:
-        if self._input_ended and self._logged_in and self._deadline.active():
-            self._deadline.reset(self._limits.login_seconds)
+        if self._input_ended and self._logged_in:
+            self._deadline.renew(self._limits.login_seconds)
         if self._connection is not None:
             self._connection.drained()
 
@@ -441,8 +431,8 @@ class ChatProtocol(LineSplitter):
             self._buffer = b""
         self._check_end()
         # Else who doesn't read its answers would never end, and be here for ever.
-        if not self._outbox.finished and not self._deadline.active():
-            self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
+        if not self._outbox.finished and not self._deadline.running:
+            self._deadline.begin(self._limits.login_seconds, self._too_late)
 
     def _drop_lines(self) -> None:
         self.clearLineBuffer()
@@ -459,8 +449,7 @@ class ChatProtocol(LineSplitter):
 
     def _cancel_timers(self) -> None:
         self._entrance.close()
-        if self._deadline.active():
-            self._deadline.cancel()
+        self._deadline.stop()
 
     @property
     def _logged_in(self) -> bool:
@@ -471,13 +460,12 @@ class ChatProtocol(LineSplitter):
         assert self._connection is not None
         if self._input_ended:
             return
-        if self._connection.logged_in and self._deadline.active():
-            self._deadline.cancel()
+        if self._connection.logged_in and self._deadline.running:
+            self._deadline.stop()
             self.MAX_LENGTH = self._limits.line_bytes
-        elif not self._connection.logged_in and not self._deadline.active():
-            self._early_bytes = 0
+        elif not self._connection.logged_in and not self._deadline.running:
             self.MAX_LENGTH = self._limits.early_line_bytes
-            self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
+            self._deadline.begin(self._limits.login_seconds, self._too_late)
 
     def _too_late(self) -> None:
         if self._entrance.shaking:
@@ -487,14 +475,9 @@ class ChatProtocol(LineSplitter):
             if self._outbox.clogged:
                 self._too_slow()
             else:
-                self._deadline = self._services.clock.callLater(self._limits.login_seconds, self._too_late)
+                self._deadline.begin(self._limits.login_seconds, self._too_late)
             return
         self.dismiss("It took too long to log in. Please connect again.", Code.LOGIN_TIMEOUT)
 
     def _too_slow(self) -> None:
         self.dismiss("You read too slowly: too much is waiting for you.", Code.SLOW_READER)
-
-
-def _codec_for(message: bytes) -> Codec:
-    """Return the codec of a peer on WebSocket, which the first message tells."""
-    return OlderCodec(lambda: str(uuid.uuid4())) if is_older(message) else JsonCodec()

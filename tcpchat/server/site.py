@@ -11,7 +11,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHeader
-from websockets.extensions.permessage_deflate import PerMessageDeflate, ServerPerMessageDeflateFactory
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.http11 import Request as Handshake
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -149,14 +149,6 @@ class _Socket(Resource):
             return _Text(response.status_code, "This is the way to WebSocket, version 13.\n").render_GET(request)
         request.upgrade(protocol, response.serialize())
         return NOT_DONE_YET
-
-
-def window(protocol: ServerProtocol) -> int:
-    """Return the bits of the window that messages to the peer may be compressed with; 0: not at all."""
-    for extension in protocol.extensions:
-        if isinstance(extension, PerMessageDeflate):
-            return extension.local_max_window_bits
-    return 0
 
 
 def _wants_upgrade(request: Request) -> bool:

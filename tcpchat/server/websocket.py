@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import BINARY, CONT, PING, TEXT, Close, CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
@@ -15,6 +17,10 @@ from tcpchat.core.state import Person
 from tcpchat.errors import Code
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
+from tcpchat.wire.codec import Codec
+from tcpchat.wire.frames import PLAIN, FramedCodec, Framing, deflated
+from tcpchat.wire.jsonlines import JsonCodec
+from tcpchat.wire.older import OlderCodec, is_older
 
 # What is parsed at a time: of compressed frames so much may become a thousand times as much.
 _PIECE_BYTES = 4 * 1024
@@ -218,6 +224,19 @@ class WebSocket:
             self._outbox.write(b"".join(self._protocol.data_to_send()))
             self._pinged = unsent
         self._beat = self._clock.callLater(self._limits.ping_seconds, self._look)
+
+
+def framed_codec(protocol: ServerProtocol) -> FramedCodec:
+    """Return the codec of a new WebSocket: its frames are those agreed on, its form is told by its first message."""
+    framing: Framing = PLAIN
+    for extension in protocol.extensions:
+        if isinstance(extension, PerMessageDeflate):
+            framing = deflated(extension.local_max_window_bits)
+    return FramedCodec(framing, JsonCodec(), _codec_for)
+
+
+def _codec_for(message: bytes) -> Codec:
+    return OlderCodec(lambda: str(uuid.uuid4())) if is_older(message) else JsonCodec()
 
 
 def _ending(protocol: ServerProtocol) -> tuple[str, bool]:
