@@ -47,7 +47,7 @@ setup(
         "test": TEST,
         "dev": [*TEST, *POSTGRESQL, *MARIADB, "ruff>=0.9", "mypy>=1.14", "mypy-zope>=1.0"],
     },
-    package_data={"tcpchat": ["py.typed"]},
+    package_data={"tcpchat": ["py.typed", "web/*"]},
     zip_safe=False,
     classifiers=[
         "Framework :: Twisted",
