@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -54,8 +55,10 @@ class Browser:
 
     def __init__(self) -> None:
         self._profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
+        self._connection = ExitStack()
         self._ids = count(1)
         self._pages: dict[str, Page] = {}
+        self._contexts: list[str] = []
 
     def __enter__(self) -> Self:
         home = Path(self._profile.name)
@@ -67,11 +70,12 @@ class Browser:
             stderr=self._output,
         )
         try:
-            place = home / "profile" / "DevToolsActivePort"
-            eventually(lambda: self._listens(place), lambda: f"{self._said()}\nno DevTools", _START_SECONDS)
-            port, path = place.read_text().splitlines()[:2]
-            self._socket: ClientConnection = connect(
-                f"ws://127.0.0.1:{port}{path}", max_size=None, compression=None, proxy=None, ping_interval=None
+            told = home / "profile" / "DevToolsActivePort"
+            eventually(lambda: self._listens(told), lambda: f"{self._said()}\nno DevTools", _START_SECONDS)
+            port, path = told.read_text().splitlines()[:2]
+            place = f"ws://127.0.0.1:{port}{path}"
+            self._socket: ClientConnection = self._connection.enter_context(
+                connect(place, max_size=None, compression=None, proxy=None, ping_interval=None)
             )
         except BaseException:
             self._end()
@@ -80,7 +84,7 @@ class Browser:
 
     def __exit__(self, *exception: object) -> None:
         try:
-            with self._socket:
+            with self._connection:
                 self._send("Browser.close", {}, None)
         finally:
             self._end()
@@ -90,10 +94,18 @@ class Browser:
         context = self.call("Target.createBrowserContext")["browserContextId"]
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._contexts.append(context)
         page = self._pages[session] = Page(self, session)
         page.prepare()
         page.load(url)
         return page
+
+    def close_pages(self) -> None:
+        """Close all pages, with what they have kept."""
+        for context in self._contexts:
+            self.call("Target.disposeBrowserContext", browserContextId=context)
+        self._contexts.clear()
+        self._pages.clear()
 
     def call(self, method: str, session: str | None = None, /, **parameters: Any) -> Json:
         """Return the result of a method of the protocol; fails when it is refused."""
@@ -135,10 +147,10 @@ class Browser:
         if page := self._pages.get(message.get("sessionId", "")):
             page.happened(message.get("method", ""), message.get("params", {}))
 
-    def _listens(self, place: Path) -> bool:
+    def _listens(self, told: Path) -> bool:
         if self._process.poll() is not None:
             pytest.fail(f"the browser has ended at its start; it says:\n{self._said()}")
-        return place.exists() and place.read_text().count("\n") >= 1
+        return told.exists() and told.read_text().count("\n") >= 1
 
     def _said(self) -> str:
         return Path(self._output.name).read_text(errors="replace")

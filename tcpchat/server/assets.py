@@ -10,6 +10,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -17,36 +18,11 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
+from tcpchat.server.webheaders import answer, secure
+
 PAGE: Final = "index.html"
 # By which the page refers to the other files; where they are.
 FOLDER: Final = "static/"
-
-# What the page may load and do. "connect-src 'self'" is for the WebSocket: CSP 3 section 6.7.2.8 lets 'self' match ws:
-# and wss: on the page's own host and port. No markup can be made of a string (Trusted Types).
-CONTENT_SECURITY_POLICY: Final = "; ".join((
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self'",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
-))  # fmt: skip
-
-# Strict-Transport-Security is not among them: it would be for all ports and programs of the host, so it is for the
-# operator to say, at the proxy.
-SECURITY_HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-}
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -59,25 +35,15 @@ _ALWAYS_ASKED = "no-cache"
 _FOR_EVER = "public, max-age=31536000, immutable"
 
 
-def secure(request: Request) -> None:
-    """Give a response the headers that every response over HTTP has, and no name or version of a program."""
-    request.responseHeaders.removeHeader(b"server")
-    for name, value in SECURITY_HEADERS.items():
-        request.setHeader(name, value)
-
-
-def answer(request: Request, status: int, text: str) -> bytes:
-    """Return the body of a short answer in plain text that nobody keeps; sets status and headers."""
-    secure(request)
-    request.setResponseCode(status)
-    request.setHeader("Content-Type", "text/plain; charset=utf-8")
-    request.setHeader("Cache-Control", "no-store")
-    return f"{text}\n".encode()
-
-
 def package_files() -> dict[str, bytes]:
     """Return the files of the page by their names; blocks."""
     return {file.name: file.read_bytes() for file in files("tcpchat").joinpath("web").iterdir() if file.is_file()}
+
+
+@cache
+def packaged() -> Assets:
+    """Return the page of this package; the first time it blocks, to read and compress it."""
+    return Assets(package_files())
 
 
 class NotFound(Resource):
@@ -87,11 +53,11 @@ class NotFound(Resource):
 
     def render(self, request: Request) -> bytes:
         """Say so, whatever the method."""
-        return answer(request, http.NOT_FOUND, "There is nothing at this address.")
+        return answer(request, http.NOT_FOUND, "There is no page here.")
 
 
 class Assets(Resource):
-    """The root of the site: the page, and its files in a folder. More may be put beside them by ``putChild``."""
+    """The page at the root, and its files in a folder; nothing elsewhere."""
 
     def __init__(self, contents: Mapping[str, bytes]) -> None:
         """``contents`` are files by their names (`package_files`); raises ValueError if they don't fit together."""

@@ -12,6 +12,7 @@ from tcpchat.core.limits import Limits
 from tcpchat.server.admission import Admission
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import Above, TlsLayer
+from tcpchat.server.webheaders import SECURITY_LINES
 from tcpchat.wire.codec import Codec
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.proxy import BadHeader, parse_header
@@ -23,7 +24,7 @@ _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: 
 
 _TLS_PAGE = b"There is no page here. This is a chat server: speak to it under TLS.\n"
 _NOT_FOUND = (
-    b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"HTTP/1.1 404 Not Found\r\n%bContent-Type: text/plain; charset=utf-8\r\n"
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
 )
 
@@ -235,7 +236,7 @@ class Entrance:
     def _farewell(self, speaker: Speaker) -> bytes:
         if speaker is not Speaker.HTTP or self._greeted:
             return b""
-        return _NOT_FOUND % (len(_TLS_PAGE), _TLS_PAGE)
+        return _NOT_FOUND % (SECURITY_LINES, len(_TLS_PAGE), _TLS_PAGE)
 
     def _start_tls(self, hello: bytes) -> None:
         """Let everything pass through TLS from here on; ``hello`` is what has come of it."""

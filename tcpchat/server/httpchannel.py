@@ -14,6 +14,7 @@ from zope.interface import implementer
 from tcpchat.core.limits import Limits
 from tcpchat.errors import Code
 from tcpchat.server.outbox import Outbox
+from tcpchat.server.webheaders import SECURITY_LINES
 
 # Of RFC 9110: what reads, and has no body.
 _METHODS = (b"GET", b"HEAD")
@@ -216,6 +217,6 @@ class HttpChannel(HTTPChannel):
 
 def _refusal(status: int, text: bytes, header: bytes = b"") -> bytes:
     return (
-        b"HTTP/1.1 %d %b\r\n%bContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\n"
-        b"Content-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, _REFUSALS[status], header, len(text), text)
+        b"HTTP/1.1 %d %b\r\n%b%bContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
+        b"Connection: close\r\n\r\n%b" % (status, _REFUSALS[status], header, SECURITY_LINES, len(text), text)
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from http import HTTPStatus
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import Request as HttpRequest
@@ -18,17 +17,14 @@ from websockets.server import ServerProtocol
 
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
+from tcpchat.server.assets import packaged
 from tcpchat.server.httpchannel import Visit
+from tcpchat.server.webheaders import answer, secure
 from tcpchat.server.webnames import WebNames
 
 # Each message is compressed by itself, both ways: a stream that goes on would take 100 KiB of a connection.
 _DEFLATE = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True, client_no_context_takeover=True, client_max_window_bits=12
-)
-_SECURITY = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("X-Frame-Options", "DENY"),
 )
 
 
@@ -46,13 +42,12 @@ class ChatSite(Site):
 
     def getResourceFor(self, request: Request) -> IResource:
         """Return what a request is for."""
-        for name, value in _SECURITY:
-            request.setHeader(name, value)
+        secure(request)
         hosts = [value.decode("latin-1") for value in request.requestHeaders.getRawHeaders(b"host", [])]
         if len(hosts) > 1 or (not hosts and request.clientproto == b"HTTP/1.1"):
-            return _Text(400, "There must be one Host header.\n")
+            return _Text(400, "There must be one Host header.")
         if hosts and not self.names.has_host(hosts[0]):
-            return _Text(421, "This server has another name: the operator can add this one to web_hosts.\n")
+            return _Text(421, "This server has another name: the operator can add this one to web_hosts.")
         found: IResource = super().getResourceFor(request)
         return found
 
@@ -73,26 +68,25 @@ class ChatSite(Site):
 
 
 class _Pages(Resource):
-    """The paths there are."""
+    """The paths there are: what lives, and else the page and its files."""
 
     def __init__(self, site: ChatSite) -> None:
         super().__init__()
         self._site = site
+        self._assets = packaged()
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         """Return what is at ``path``."""
-        if path in (b"", b"ws") and not request.postpath:
-            if path or _wants_upgrade(request):
+        if not request.postpath:
+            if path == b"ws" or (not path and _wants_upgrade(request)):
                 return _Socket(self._site)
-            return _Text(200, "This is a chat server.\n")
-        if request.postpath:
-            return _Text(404, "There is no page here.\n")
-        if path == b"healthz":
-            return _Text(200, "alive\n")
-        if path == b"readyz":
-            unready = self._site.hub.unready
-            return _Text(503, f"not ready: {unready}\n") if unready else _Text(200, "ready\n")
-        return _Text(404, "There is no page here.\n")
+            if path == b"healthz":
+                return _Text(200, "alive")
+            if path == b"readyz":
+                unready = self._site.hub.unready
+                return _Text(503, f"not ready: {unready}") if unready else _Text(200, "ready")
+        found: IResource = self._assets.getChildWithDefault(path, request)
+        return found
 
 
 class _Text(Resource):
@@ -103,14 +97,11 @@ class _Text(Resource):
     def __init__(self, status: int, text: str) -> None:
         super().__init__()
         self._status = status
-        self._text = text.encode()
+        self._text = text
 
     def render_GET(self, request: Request) -> bytes:
         """Say them."""
-        request.setResponseCode(self._status, HTTPStatus(self._status).phrase.encode())
-        request.setHeader("Content-Type", "text/plain; charset=utf-8")
-        request.setHeader("Cache-Control", "no-store")
-        return self._text
+        return answer(request, self._status, self._text)
 
 
 class _Socket(Resource):
@@ -128,16 +119,15 @@ class _Socket(Resource):
         try:
             headers = _headers(request)
         except InvalidHeader:
-            return _Text(400, "A header has characters that none may have (RFC 9110 section 5.5).\n").render_GET(
-                request
-            )
+            text = "A header has characters that none may have (RFC 9110 section 5.5)."
+            return _Text(400, text).render_GET(request)
         origins = headers.get_all("Origin")
         if not all(site.names.has_origin(origin, headers.get("Host", "")) for origin in origins):
-            text = "Pages from elsewhere may not connect: the operator can add them to web_origins.\n"
+            text = "Pages from elsewhere may not connect: the operator can add them to web_origins."
             return _Text(403, text).render_GET(request)
         if site.full():
             request.setHeader("Retry-After", "10")
-            return _Text(503, "The server is full. Please try again later.\n").render_GET(request)
+            return _Text(503, "The server is full. Please try again later.").render_GET(request)
         protocol = ServerProtocol(state=OPEN, extensions=[_DEFLATE], max_size=site.limits.line_bytes)
         words = (word.decode("latin-1") for word in (request.path, request.method, request.clientproto))
         path, method, version = words
@@ -146,7 +136,7 @@ class _Socket(Resource):
             for name in ("Upgrade", "Allow"):
                 if name in response.headers:
                     request.setHeader(name, response.headers[name])
-            return _Text(response.status_code, "This is the way to WebSocket, version 13.\n").render_GET(request)
+            return _Text(response.status_code, "This is the way to WebSocket, version 13.").render_GET(request)
         request.upgrade(protocol, response.serialize())
         return NOT_DONE_YET
 

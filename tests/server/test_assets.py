@@ -13,13 +13,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.server import Site
 
-from tcpchat.server.assets import (
-    SECURITY_HEADERS,
-    Assets,
-    accepts_gzip,
-    names_tag,
-    package_files,
-)
+from tcpchat.server.assets import Assets, accepts_gzip, names_tag, package_files
+from tcpchat.server.webheaders import SECURITY_HEADERS
 
 FOR_EVER = "public, max-age=31536000, immutable"
 SCRIPT = b"// a script\n" * 50
@@ -182,7 +177,7 @@ def test_nothing_but_reading_is_allowed(visitor: Visitor, path: str, method: str
 def test_elsewhere_is_nothing(visitor: Visitor, path: str) -> None:
     response = visitor.ask(path)
     assert (response.status, response.headers["content-type"]) == (404, "text/plain; charset=utf-8")
-    assert response.body == b"There is nothing at this address.\n"
+    assert response.body == b"There is no page here.\n"
     assert response.headers["cache-control"] == "no-store"
 
 
