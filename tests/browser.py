@@ -24,7 +24,6 @@ Json = dict[str, Any]
 
 # Chromium starts some processes, of which each loads much.
 _START_SECONDS = 60.0
-_POLL_SECONDS = 0.01
 _SWITCHES = (
     "--headless=new",
     "--no-sandbox",  # it refuses to run as root with one
@@ -40,8 +39,7 @@ _SWITCHES = (
     "--remote-debugging-port=0",
 )
 # Keys by their names in the DevTools protocol: the code of Windows, and the text that they type.
-_KEYS = {"Enter": (13, "\r"), "Tab": (9, ""), "Space": (32, " "), "Escape": (27, "")}
-_SHIFT = 8
+_KEYS = {"Enter": (13, "\r"), "Tab": (9, "")}
 
 
 def chromium() -> str:
@@ -54,17 +52,18 @@ class Browser:
     """A browser as a process of its own, with an empty profile. Ends with its context."""
 
     def __init__(self) -> None:
-        self._profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
         self._connection = ExitStack()
         self._ids = count(1)
         self._pages: dict[str, Page] = {}
         self._contexts: list[str] = []
 
     def __enter__(self) -> Self:
+        program = chromium()
+        self._profile = tempfile.TemporaryDirectory(prefix="browser-", ignore_cleanup_errors=True)
         home = Path(self._profile.name)
         self._output = (home / "output").open("wb")
         self._process = subprocess.Popen(
-            [chromium(), *_SWITCHES, f"--user-data-dir={home / 'profile'}", "about:blank"],
+            [program, *_SWITCHES, f"--user-data-dir={home / 'profile'}", "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
@@ -219,11 +218,10 @@ class Page:
         """Type ``text`` where the focus is."""
         self._call("Input.insertText", text=text)
 
-    def press(self, key: str, *, shift: bool = False) -> None:
+    def press(self, key: str) -> None:
         """Press a key, such as Enter or Tab."""
         code, text = _KEYS[key]
-        fields = {"key": key if key != "Space" else " ", "code": key, "windowsVirtualKeyCode": code}
-        fields |= {"modifiers": _SHIFT if shift else 0}
+        fields = {"key": key, "code": key, "windowsVirtualKeyCode": code}
         self._call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", text=text, **fields)
         self._call("Input.dispatchKeyEvent", type="keyUp", **fields)
 

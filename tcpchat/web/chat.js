@@ -9,6 +9,8 @@ const LAST_WAIT_MS = 30_000;
 const GOOD_MS = 10_000;
 const HISTORY = 50;
 const OUTBOX = 100;
+// What is acknowledged sooner was never shown as not said: the list would flicker.
+const UNSAID_MS = 1000;
 
 // What may succeed in a while, where we come back without anybody having asked for it.
 const PASSING = ["busy", "rate-limited", "store-failed", "too-many-attempts", "name-taken"];
@@ -76,6 +78,7 @@ class Chat {
       return;
     }
     if (performance.now() - this.openedAt > GOOD_MS) this.waits = 0;
+    this.showOutbox();
     this.retry(0);
   }
 
@@ -189,8 +192,12 @@ class Chat {
     const id = this.refused?.text === text ? this.refused.id : undefined;
     this.refused = null;
     const item = this.place.write(text, id);
-    this.showOutbox();
-    if (this.settled) this.send(item);
+    if (this.settled) {
+      this.send(item);
+      setTimeout(() => this.showOutbox(), UNSAID_MS);
+    } else {
+      this.showOutbox();
+    }
     return true;
   }
 
@@ -203,7 +210,7 @@ class Chat {
       this.giveBack(item, error.message);
     }
     place.acknowledged(item);
-    this.showOutbox();
+    if (!byId("unsaid").hidden) this.showOutbox();
   }
 
   giveBack(item, message) {

@@ -18,6 +18,8 @@ from tests.interop.corpus import NAMES, TEXTS
 _SAID = "[...document.querySelectorAll('#log .said > .text')].map((text) => text.textContent)"
 _STATE = "document.getElementById('state').textContent"
 _TALKING = "!document.getElementById('talk').hidden && document.activeElement.id === 'text'"
+# The log and its lines must neither scroll to the side nor be cut off there.
+_WIDEST = "Math.max(...[...document.querySelectorAll('html, #log, #log p')].map((one) => one.scrollWidth))"
 # What the log is made of, whatever is said.
 _ELEMENTS = ["BDI", "P", "TIME"]
 
@@ -276,7 +278,7 @@ def test_nothing_that_is_said_runs_or_changes_the_page(browser: Browser, daemon:
     inside = page.evaluate("[...document.querySelectorAll('#log *')].map((element) => element.tagName)")
     assert sorted(set(inside)) == _ELEMENTS
     assert page.evaluate(kinds) == before
-    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert page.evaluate(_WIDEST) <= 320
     say(page, "still here")
     assert mallory.event("message", text="still here")["from"] == "nina"
     page.reload()  # the same by the other way: from the log, of which the end is shown again
@@ -359,15 +361,15 @@ def test_it_can_be_read_in_both_schemes_and_on_a_narrow_screen(browser: Browser,
     page.type("#name", "server")
     page.press("Enter")
     page.until("document.getElementById('complaint').textContent.includes('reserved')")
-    for step in ("arrival", "talk"):
-        assert page.evaluate(f"document.getElementById('{step}').checkVisibility()")
-        assert min(page.evaluate(_CONTRASTS)) >= 4.5
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320
-        page.type("#name", "nina")
-        page.press("Enter")
-        page.until(_TALKING)
-        say(page, "long" * 200)
-        hear(page, "long" * 200)
+    assert min(page.evaluate(_CONTRASTS)) >= 4.5
+    assert page.evaluate(_WIDEST) <= 320
+    page.type("#name", "nina")
+    page.press("Enter")
+    page.until(_TALKING)
+    say(page, "long" * 200)
+    hear(page, "long" * 200)
+    assert min(page.evaluate(_CONTRASTS)) >= 4.5
+    assert page.evaluate(_WIDEST) <= 320
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == (
         "rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 18, 18)"
     )
@@ -411,4 +413,3 @@ def test_everything_is_reached_by_the_keyboard_in_its_order(browser: Browser, da
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
         page.press("Tab")
     assert order == ["leave", "log", "text", "Say"]
-    page.press("Tab", shift=True)
