@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -135,13 +135,13 @@ class _File(Resource):
 
     def _read(self, request: Request) -> bytes:
         content = self._content
-        zipped = content.zipped if accepts_gzip(_header(request, "Accept-Encoding")) else None
+        zipped = content.zipped if accepts_gzip(_header(request, b"Accept-Encoding")) else None
         # Other bytes have another tag (RFC 9110 section 8.8.3.3).
         tag = f'"{content.tag}-gzip"' if zipped is not None else f'"{content.tag}"'
         request.setHeader("Cache-Control", content.caching)
         request.setHeader("Vary", "Accept-Encoding")
         request.setHeader("ETag", tag)
-        if names_tag(_header(request, "If-None-Match"), tag):
+        if names_tag(_header(request, b"If-None-Match"), tag):
             request.setResponseCode(http.NOT_MODIFIED)
             return b""
         request.setHeader("Content-Type", content.kind)
@@ -150,8 +150,10 @@ class _File(Resource):
         return content.plain if zipped is None else zipped
 
 
-def _header(request: Request, name: str) -> str:
-    return ",".join(request.requestHeaders.getRawHeaders(name, []))
+def _header(request: Request, name: bytes) -> str:
+    """Return a header with all its values; it may hold any bytes."""
+    values: Sequence[bytes] = request.requestHeaders.getRawHeaders(name, [])
+    return b",".join(values).decode("latin-1")
 
 
 def accepts_gzip(accepted: str) -> bool:

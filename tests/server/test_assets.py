@@ -47,7 +47,7 @@ class Visitor:
         transport = StringTransport()
         assert channel is not None
         channel.makeConnection(transport)
-        channel.dataReceived("\r\n".join([*lines, "", ""]).encode() + body)
+        channel.dataReceived("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
         head, _, content = transport.value().partition(b"\r\n\r\n")
         first, *rest = head.decode().split("\r\n")
         fields = [line.split(": ", 1) for line in rest]
@@ -133,6 +133,12 @@ def test_what_gzip_makes_longer_is_sent_as_it_is(visitor: Visitor) -> None:
 )
 def test_a_weight_of_zero_is_a_no(accepted: str, wanted: bool) -> None:
     assert accepts_gzip(accepted) is wanted
+
+
+def test_a_header_of_odd_bytes_asks_for_nothing(visitor: Visitor) -> None:
+    response = visitor.ask("/", Accept_Encoding="\xff, \xc3", If_None_Match='"\xe9"')
+    assert response.status == 200
+    assert "content-encoding" not in response.headers
 
 
 def test_a_tag_is_compared_whole() -> None:
