@@ -9,7 +9,7 @@ from typing import Protocol as Interface
 
 from OpenSSL import SSL, crypto
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
@@ -181,6 +181,14 @@ class TlsLayer(Protocol):
         """Cut the connection."""
         self._over = True
         self.transport.abortConnection()
+
+    def getPeer(self) -> IAddress:
+        """Return whom the connection below is with; HTTP asks."""
+        return self.transport.getPeer()  # type: ignore[no-any-return]
+
+    def getHost(self) -> IAddress:
+        """Return where the connection below has come in."""
+        return self.transport.getHost()  # type: ignore[no-any-return]
 
     def registerProducer(self, producer: object, streaming: bool) -> None:
         """Let the transport slow ``producer`` down."""

@@ -37,9 +37,9 @@ def browser(chromium: Browser) -> Iterator[Browser]:
     chromium.close_pages()
 
 
-def arrive(browser: Browser, daemon: Daemon, name: str, room: str = "lobby") -> Page:
+def arrive(browser: Browser, daemon: Daemon, name: str, room: str = "lobby", *, scheme: str = "http") -> Page:
     """Return a page on which somebody has come into a room, by keys alone."""
-    page = browser.open(f"http://127.0.0.1:{daemon.port}/")
+    page = browser.open(f"{scheme}://127.0.0.1:{daemon.port}/")
     page.press("Tab")
     page.insert(name)
     page.press("Tab")
@@ -103,6 +103,19 @@ def test_two_pages_and_a_terminal_talk_in_one_room(browser: Browser, daemon: Dae
     tom.hear("bob left lobby.")
     nina.until("document.getElementById('log').textContent.includes('bob left.')")
     assert nina.settled_troubles() == bob.settled_troubles() == []
+
+
+def test_under_tls_all_is_as_without(browser: Browser, tmp_path: Path) -> None:
+    with Daemon(tmp_path / "data", "--tls-self-signed") as daemon:
+        nina = arrive(browser, daemon, "nina", scheme="https")
+        bob = come(daemon, "bob")
+        say(nina, "psst")
+        assert bob.event("message", text="psst")["from"] == "nina"
+        hear(nina, "psst")
+        nina.reload()
+        hear(nina, "psst")
+        assert nina.evaluate("chat.wire.socket.url").startswith("wss:")
+        assert nina.settled_troubles() == []
 
 
 def test_what_is_refused_is_told_in_a_sentence(browser: Browser, daemon: Daemon) -> None:
