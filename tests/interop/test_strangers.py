@@ -29,15 +29,16 @@ def _curl(*arguments: str) -> str:
     return subprocess.run([tool("curl"), "-sS", "--max-time", "10", *arguments], capture_output=True, text=True).stdout
 
 
-def test_curl_gets_a_plain_404(daemon: Daemon, witness: JsonClient) -> None:
+def test_curl_gets_pages_and_nothing_else(daemon: Daemon, witness: JsonClient) -> None:
     url = f"http://127.0.0.1:{daemon.port}/"
     page, status = _curl("-w", "\n%{http_code} %{content_type}", url).rsplit("\n", 1)
-    assert status == "404 text/plain; charset=utf-8"
-    assert "This is a chat server" in page
-    assert _curl("-I", "-w", "%{http_code}", url).endswith("404")
+    assert status == "200 text/html; charset=utf-8"
+    assert "<!doctype html>" in page
+    assert _curl("-I", "-w", "%{http_code}", url).endswith("200")
+    assert _curl("-w", "%{http_code}", f"{url}nowhere").endswith("404")
     chat = 'mallory\nhello\n{"op":"login","data":{"name":"mallory"}}\n'
-    assert _curl("-w", "%{http_code}", "--data-binary", chat, url).endswith("404")
-    assert _curl("-w", "%{http_code}", "-X", "PUT", "--data-binary", chat, url).endswith("404")
+    assert _curl("-w", "%{http_code}", "--data-binary", chat, url).endswith("405")
+    assert _curl("-w", "%{http_code}", "-X", "PUT", "--data-binary", chat, url).endswith("405")
     assert _nothing_reached_the_chat(witness)
 
 
@@ -50,14 +51,15 @@ def test_chat_lines_in_the_body_of_a_request_stay_there(daemon: Daemon, witness:
     browser.send(head[3:] + body)
 
     answer = b"".join(iter(lambda: browser.receive(5), b""))
-    assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
+    status = b"413 Content Too Large" if verb == "GET" else b"405 Method Not Allowed"
+    assert answer.startswith(b"HTTP/1.1 " + status + b"\r\n")
     assert _nothing_reached_the_chat(witness)
 
 
 def test_a_request_whose_body_comes_late_is_closed_cleanly(daemon: Daemon, witness: JsonClient) -> None:
     browser = daemon.connect()
     browser.send(b"POST / HTTP/1.1\r\nHost: chat\r\nContent-Length: 14\r\n\r\n")
-    assert browser.receive(5).startswith(b"HTTP/1.1 404")
+    assert browser.receive(5).startswith(b"HTTP/1.1 405")
     browser.send(b"mallory\nhello\n")
     assert browser.receive(5) == b""
     assert _nothing_reached_the_chat(witness)
