@@ -22,6 +22,8 @@ from tcpchat.wire.codec import Codec, Encoder, Request
 
 # About what it takes to say that a line is too long.
 _REFUSAL_BYTES = 256
+# What may be said by a peer that is behind and wait for it to read so far: 256 KiB of texts at the most.
+_SAID_BEHIND = 16
 # What an empty line asks for. It takes its turn, so that empty lines are no cheaper than others.
 _NOTHING = Request(Done())
 
@@ -52,8 +54,8 @@ class Connection:
     answered; while one waits or is under way the connection is ``blocked``, and the transport keeps its lines.
 
     A peer that doesn't read falls behind (`tcpchat.server.laggards`). Then an answer waits until the entry that it
-    tells of is read, and any other command than leaving waits, with what was under way, until the peer has caught up:
-    what is asked and answered always belongs to what was read.
+    tells of is read, and any other command than speaking and leaving waits, with what was under way, until the peer has
+    caught up: what is asked and answered always belongs to what was read.
     """
 
     def __init__(self, services: Services, codec: Codec, peer: Peer, outbox: Outbox, pace: Pace | None) -> None:
@@ -303,11 +305,12 @@ class Connection:
     def _must_wait(self, request: Request) -> bool:
         if self._outbox.clogged and not isinstance(request.asks, Quit):
             return True  # who doesn't read its answers gets no more of them
+        speaks = isinstance(request.asks, Command) and request.asks.pipelined
         if self.behind and not _leaves(request):
-            return True
+            return not speaks or len(self._slots) >= _SAID_BEHIND
         if not self._slots:
             return False
-        if isinstance(request.asks, Command) and not request.asks.pipelined:
+        if isinstance(request.asks, Command) and not speaks:
             return True
         limits = self.services.limits
         return len(self._slots) >= limits.pipelined_requests or self.uncommitted > limits.uncommitted_connection_bytes

@@ -252,6 +252,22 @@ def test_an_answer_follows_what_it_tells_of_and_all_else_waits(house: House) -> 
     assert [line["op"] for line in lines[-3:]] == ["ping", "message", "say"]
 
 
+def test_who_is_slower_than_the_others_is_heard_all_the_same(house: House) -> None:
+    nina, slow = program(house, "nina"), program(house, "slow")
+    slow.take()
+    overwhelm(house, slow, nina)
+    slow.transport.start_reading()
+    turn(house)
+    numbers_asked = [slow.post("say", room="lobby", text=f"help {number}") for number in range(3)]
+    house.store.commit()
+    assert [text for text in nina.heard() if "help" in text] == [f"slow in lobby: help {number}" for number in range(3)]
+    assert not [line for line in slow.read() if "id" in line]
+    house.settle()
+    lines = slow.take()
+    assert [line["id"] for line in lines if "id" in line] == numbers_asked
+    assert numbers(lines) == list(range(1, MANY + 4))
+
+
 def test_what_was_sent_before_is_answered_after_it_is_read_too(house: House) -> None:
     boss = Script(house, operator=True)
     boss.ask("hello")
