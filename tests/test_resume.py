@@ -12,7 +12,7 @@ from tcpchat.core.accounts import Account, Credential, CredentialId, CredentialK
 from tcpchat.core.addresses import parse_network
 from tcpchat.core.bans import Ban
 from tcpchat.core.chat import Policy
-from tcpchat.core.entries import PersonId
+from tcpchat.core.entries import PersonId, Seq
 from tcpchat.core.limits import Limits
 from tcpchat.core.names import fold
 from tcpchat.core.roles import ServerRole
@@ -893,3 +893,74 @@ def test_what_a_session_was_proved_with_is_stored_anew_with_the_password(house: 
     house.settle()
     (kept,) = house.store.sessions.values()
     assert kept.credential in house.store.credentials
+
+
+# What a newcomer found.
+
+
+def killed(house: House) -> House:
+    """Return a daemon that begins with what is on the disk at this moment."""
+    other = House(house.chat.limits)
+    other.clock.advance(house.clock.seconds())
+    old, store = house.store, other.store
+    store.sessions, store.logs, store.directs = dict(old.sessions), old.logs, old.directs
+    store.accounts, store.credentials, store.positions = old.accounts, old.credentials, old.positions
+    for account in old.accounts.values():
+        other.chat.accounts.put(account)
+    for room in other.chat.rooms:
+        room.head = Seq(len(old.logs.get(room.id, ())))
+    records = {
+        room: msgspec.structs.replace(record, head=Seq(len(old.logs[room]))) for room, record in old.directs.items()
+    }
+    other.hub.restore_sessions(list(store.sessions.values()), records)
+    return other
+
+
+def test_what_was_told_for_the_first_time_to_who_is_away_lives_through_a_kill(house: House) -> None:
+    bob, theirs = login(house, "bob")
+    nina, code = login(house, "nina")
+    for person in (bob, nina):
+        person.transport.tear()
+    house.hub.tick()
+    house.settle()
+    eve = Script(house, "eve")
+    for name in ("bob", "nina"):
+        assert eve.ask("tell", to=name, text="one")["seq"] == 1
+    other = killed(house)
+    for name, their_code in (("bob", theirs), ("nina", code)):
+        again, _ = back(other, their_code)
+        other.settle()
+        again.name = name
+        assert again.heard() == [f"eve to {name}: one"]
+
+
+def test_who_begins_a_conversation_still_has_it_after_a_kill(house: House) -> None:
+    nina, code = login(house, "nina")
+    login(house, "bob")
+    room = nina.ask("tell", to="bob", text="one")["room"]
+    house.hub.tick()
+    house.settle()
+    again, answer = back(killed(house), code, cursors={room: 1})
+    assert answer["lost"] == []
+    assert [entry["text"] for entry in again.ask("history", room=room)["entries"]] == ["one"]
+
+
+def test_of_an_old_conversation_nothing_is_told_again_after_a_restart(house: House) -> None:
+    for number, name in ((77, "nina"), (78, "bob")):
+        with_account(house, name, number=number)
+    bob, nina = (login(house, name, password=PASSWORD)[0] for name in ("bob", "nina"))
+    for text in ("one", "two"):
+        bob.ask("tell", to="nina", text=text)
+    for person in (bob, nina):
+        person.ask("quit")
+    house = killed(house)
+    nina, code = login(house, "nina", password=PASSWORD)
+    assert nina.ask("tell", to="bob", text="three")["seq"] == 3
+    house.hub.tick()
+    house.settle()
+    nina.transport.tear()
+    house.settle()
+    house = killed(house)
+    again, _ = back(house, code)
+    house.settle()
+    assert [line["op"] for line in again.take()] == ["rooms-changed"]

@@ -225,10 +225,11 @@ def _lost(chat: Chat, session: Session, room: Room) -> LostRoom:
 def _standing(log: Room | Direct, places: Mapping[RoomId, Place], gaps: list[Gap]) -> Seq:
     """Return the entry after which a reader goes on; what it wants and there isn't is a gap.
 
-    A room without a place goes on from now; a conversation that nobody knew of is new.
+    A room without a place goes on from now; a conversation that nobody knew of is new. Conversations never begin
+    anew: of one that is stored and was not open the epoch is only guessed.
     """
     seq, epoch = places.get(log.id) or (log.head if isinstance(log, Room) else Seq(0), log.epoch)
-    if epoch != log.epoch:
+    if isinstance(log, Room) and epoch != log.epoch:
         gaps.append(Gap(log.label, 1, 0, log.epoch))
         return Seq(0)
     if seq > log.head:

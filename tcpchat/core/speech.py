@@ -14,6 +14,7 @@ from tcpchat.core.directs import converse, partner, read_on, retire
 from tcpchat.core.entries import LOBBY_ID, NOBODY, Draft, Entry, Kind, PersonId, RoomId, Sending, Sent, Seq
 from tcpchat.core.events import Message
 from tcpchat.core.history import direct_message, event_of
+from tcpchat.core.keeping import keep
 from tcpchat.core.limits import Limits
 from tcpchat.core.membership import enter
 from tcpchat.core.mentions import names_any, note
@@ -121,6 +122,7 @@ def topic(chat: Chat, session: Session, command: Topic, supply: Supply | None) -
 def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
     """Take what was committed in each room into the state, in log order, and tell everybody who reads it."""
     followers = chat.positions.followers
+    begun: dict[Session, None] = {}
     naming = names_any(chat, [entry.draft.text for appended in said.values() for entry in appended])
     for room, appended in said.items():
         log = chat.rooms.log(room)
@@ -129,8 +131,8 @@ def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
         log.head = appended[-1].seq
         chat.tails.extend(room, appended)
         if isinstance(log, Direct):
-            log.stored = True
-            _deliver(chat, log, appended)
+            for session in _deliver(chat, log, appended):
+                begun[session] = None
         else:
             events = [event_of(entry, log.label) for entry in appended]
             authors = [entry.draft.author for entry in appended]
@@ -148,6 +150,8 @@ def commit(chat: Chat, said: Mapping[RoomId, list[Entry]]) -> None:
                 elif entry.draft.kind is _DEED:
                     authors[place] = NOBODY  # moderators can't be ignored
             chat.audience.publish(room, events, authors, mentioned=mentioned)
+    for session in begun:
+        keep(chat, session)
 
 
 def check_text(text: str, limits: Limits) -> str:
@@ -213,14 +217,21 @@ def _accepted(chat: Chat, session: Session, supply: Supply) -> Accepted:
     return Accepted(label_of(chat, room), supply.seq, supply.draft.at, waits or UNSET)
 
 
-def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
+def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> list[Session]:
+    """Tell the two what was said; return the sessions for which that is the first word, and which were only told."""
+    begun: list[Session] = []
+    first, direct.stored = not direct.stored, True
     for one in direct.pair:
         # Who has logged in again meanwhile is another object, and the same person.
         person = chat.users.by_id(one.id) or one
         waits = _waits(chat, direct, person.id)
         for session in person.sessions:
-            if session.ticket is not None:
+            if session.ticket is not None and (first or direct.id not in session.ticket.places):
                 session.ticket.places.setdefault(direct.id, (Seq(entries[0].seq - 1), direct.epoch))
+                if person.id == entries[0].draft.author:
+                    chat.tickets.touch(session)
+                else:  # at once: after a crash nobody else would know that there is something to be told
+                    begun.append(session)
         for entry in entries:
             author = entry.draft.author
             mine = author == person.id
@@ -236,6 +247,7 @@ def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> None:
             if mine or ignored or reader is not None:
                 read_on(chat, direct, person, entry.seq, besides=None if mine else reader)
         retire(chat, direct, person)
+    return begun
 
 
 def _shows(chat: Chat, session: Session, direct: Direct, seq: Seq) -> bool:
