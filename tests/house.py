@@ -74,7 +74,7 @@ from tcpchat.core.stored_session import SessionId, StoredSession
 from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.adminsocket import AdminFactory
-from tcpchat.server.commits import UNHEARD, Waiter
+from tcpchat.server.commits import Waiter, unheard
 from tcpchat.server.factory import ChatFactory
 from tcpchat.server.laggards import Laggards
 from tcpchat.server.publisher import Publisher
@@ -317,7 +317,7 @@ class MemoryStore:
                 return Noted()
             case EndSession(ident):
                 self.sessions.pop(ident, None)
-                return change
+                return Noted()
             case Enact(record, effects):
                 if record is not None:
                     self.audit.append(record)
@@ -374,7 +374,7 @@ class House:
             self._now,
             partial(next, ids),
             Tails(limits),
-            submit=lambda change: self.store.submit(change, UNHEARD),
+            submit=lambda change, refused=None: self.store.submit(change, unheard(refused)),
             stop=lambda: self.calls.append("stop"),
             owned=lambda: self.calls.append("owned"),
         )

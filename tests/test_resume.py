@@ -964,3 +964,59 @@ def test_of_an_old_conversation_nothing_is_told_again_after_a_restart(house: Hou
     again, _ = back(house, code)
     house.settle()
     assert [line["op"] for line in again.take()] == ["rooms-changed"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_could_not_be_stored_of_a_session_is_stored_later(house: House, known: bool) -> None:
+    house.store.failing = True
+    if known:
+        house.hub.store_changed("disk full")
+    nina, code = login(house, "nina", "lobby")
+    house.hub.tick()
+    house.settle()
+    nina.transport.tear()
+    _, answer = back(house, code)
+    house.hub.tick()
+    house.settle()
+    assert house.store.sessions == {}
+    house.store.failing = False
+    house.hub.store_changed("")
+    house.hub.tick()
+    house.settle()
+    other = killed(house)
+    resumed = back(other, answer["session"])[1]
+    assert [room["room"] for room in resumed["rooms"]] == ["lobby"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_who_comes_and_goes_while_nothing_can_be_stored_leaves_nothing(house: House, known: bool) -> None:
+    house.store.failing = True
+    if known:
+        house.hub.store_changed("disk full")
+    for _ in range(5):
+        nina, _ = login(house, "nina")
+        nina.ask("logout")
+        house.hub.tick()
+        house.settle()
+    if known:
+        assert not any(getattr(house.chat.tickets, name) for name in vars(Tickets()))
+    house.store.failing = False
+    house.hub.store_changed("")
+    for _ in range(2):
+        house.hub.tick()
+        house.settle()
+    assert not any(getattr(house.chat.tickets, name) for name in vars(Tickets()))
+
+
+def test_the_time_of_who_was_connected_at_a_kill_goes_on_through_the_next_one(house: House) -> None:
+    _, code = login(house, "nina")
+    house.settle()
+    house = killed(house)
+    house.hub.tick()
+    house.settle()
+    house.clock.advance(400)
+    house = killed(house)
+    house.clock.advance(300)
+    house.hub.tick()
+    house.settle()
+    assert refusal(Script(house), code) is Code.NO_SUCH_SESSION

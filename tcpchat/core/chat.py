@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
+from typing import Protocol
 
 from tcpchat.core.accounts import Accounts, ClaimedName
 from tcpchat.core.audience import Audience
@@ -62,6 +63,13 @@ class Policy:
         return said
 
 
+class Submit(Protocol):
+    """Hands over a change whose result nobody waits for; ``refused`` is called if it was not kept, or nobody knows."""
+
+    def __call__(self, change: Change, refused: Callable[[], None] | None = None) -> None:
+        """Hand it over."""
+
+
 @dataclass(slots=True)
 class Chat:
     """The state of the chat. ``now`` gives milliseconds since 1970 (UTC), ``new_id`` 63 random bits."""
@@ -83,8 +91,7 @@ class Chat:
     claims: dict[Session, ClaimedName] = field(default_factory=dict)
     # The labels of rooms that the last batch has deleted: what it took before that is answered after it.
     gone: dict[RoomId, str] = field(default_factory=dict)
-    # Hands over a change whose result nobody waits for.
-    submit: Callable[[Change], None] = field(kw_only=True)
+    submit: Submit = field(kw_only=True)
     # Asks for the end of the daemon.
     stop: Callable[[], None] = field(kw_only=True)
     # Says in the daemon's log what was ordered, without names.

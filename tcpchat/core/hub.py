@@ -46,7 +46,6 @@ from tcpchat.core.requests import (
     CredentialsChanged,
     Deleted,
     Enact,
-    EndSession,
     NameRule,
     ReadPage,
     Request,
@@ -287,8 +286,6 @@ class Hub:
                 catalogue.deleted(self._chat, change.room)
             elif isinstance(change, Enact):
                 upkeep.enacted(self._chat, change.effects)
-            elif isinstance(change, EndSession):
-                self._chat.tickets.forgotten(change.id)
         speech.commit(self._chat, said)
         self._chat.audience.flush()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tcpchat.core.addresses import neighbourhood
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import RoomId
-from tcpchat.core.requests import KeepSession
+from tcpchat.core.requests import EndSession, KeepSession
 from tcpchat.core.state import Direct, Person, Place, Room, Session, Ticket
 from tcpchat.core.stored_session import Belongings, DirectPlace, RoomPlace, SessionId, StoredSession, encode
 from tcpchat.core.tickets import digest, new_code
@@ -30,9 +32,36 @@ def issue(chat: Chat, session: Session, *, screen: bool = False) -> str:
 
 
 def keep(chat: Chat, session: Session) -> None:
-    """Store a session as it is now; nobody waits for that."""
-    if session.person is not None and session.ticket is not None:
-        chat.submit(KeepSession(stored(chat, session, session.person, session.ticket)))
+    """Store a session as it is now; nobody waits for that. While nothing can be stored, it is done later."""
+    person, ticket = session.person, session.ticket
+    if person is None or ticket is None:
+        return
+    if chat.server.store.failing:
+        chat.tickets.touch(session)
+        return
+    ticket.kept = True
+    chat.submit(KeepSession(stored(chat, session, person, ticket)), partial(chat.tickets.touch, session))
+
+
+def end(chat: Chat, ticket: Ticket) -> None:
+    """Store a session no longer, whose ``ticket`` is good no more."""
+    if ticket.kept:  # or else it was never handed over to be
+        forget(chat, ticket.id)
+
+
+def forget(chat: Chat, ident: SessionId) -> None:
+    """Store a session no longer; what is refused is asked for again."""
+    chat.submit(EndSession(ident), partial(chat.tickets.linger, ident))
+
+
+def keep_stale(chat: Chat, most: int) -> None:
+    """Store up to ``most`` sessions that have changed, and no longer up to as many that have ended."""
+    if chat.server.store.failing:
+        return
+    for session in chat.tickets.take_stale(most):
+        keep(chat, session)
+    for ident in chat.tickets.take_lingering(most):
+        forget(chat, ident)
 
 
 def lifetime_ms(chat: Chat, person: Person) -> float:

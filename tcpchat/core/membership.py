@@ -13,11 +13,11 @@ from tcpchat.core.commands import Join, Leave, ListMembers, ListUsers, Logout, Q
 from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Crowd, Event, MemberJoined, MemberLeft, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
-from tcpchat.core.keeping import keep
+from tcpchat.core.keeping import end, keep
 from tcpchat.core.markers import follow, settle, unfollow, unread
 from tcpchat.core.names import HERE
 from tcpchat.core.permissions import check_enter, check_read, check_write, needs_key, readable
-from tcpchat.core.requests import CreateRoom, EndSession, ReadPage, Supply, Unlock
+from tcpchat.core.requests import CreateRoom, ReadPage, Supply, Unlock
 from tcpchat.core.settings import opens
 from tcpchat.core.state import Room, Session
 from tcpchat.errors import ChatError, Code
@@ -40,8 +40,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     session.reads, session.news = False, None
     chat.expiring.pop(session, None)
     if (ticket := chat.tickets.remove(session)) is not None:
-        chat.tickets.ended(ticket.id)
-        chat.submit(EndSession(ticket.id))
+        end(chat, ticket)
     announcements.forget(chat, session)
     chat.audience.refilter(session)
     del person.sessions[session]

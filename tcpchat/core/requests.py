@@ -286,7 +286,7 @@ class KeepSession(Request, frozen=True):
 
 
 class EndSession(Request, frozen=True):
-    """Keep a session no longer; supplies itself once that is committed."""
+    """Keep a session no longer; supplies a `Noted`."""
 
     id: SessionId
 
@@ -367,7 +367,7 @@ class Deleted(msgspec.Struct, frozen=True, gc=False):
     label: str
 
 
-Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted | Enact | ForgetSendings | EndSession
+Committed = Entry | RoomRecord | Deleted | Account | CredentialsChanged | Noted | Enact | ForgetSendings
 """What a commit can have changed."""
 
 Result = Committed | Sent | ChatError

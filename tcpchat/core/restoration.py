@@ -11,8 +11,8 @@ from tcpchat.core.addresses import neighbourhood
 from tcpchat.core.channel import Channel
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord
+from tcpchat.core.keeping import forget
 from tcpchat.core.permissions import why_closed
-from tcpchat.core.requests import EndSession
 from tcpchat.core.server_state import Emergency
 from tcpchat.core.standing import hush
 from tcpchat.core.state import Direct, Person, Room, Session, Ticket
@@ -30,7 +30,7 @@ def restore(chat: Chat, stored: Iterable[StoredSession], directs: Mapping[RoomId
     for one in sorted(stored, key=lambda one: one.detached or chat.now()):
         person = _person(chat, one)
         if person is None:
-            chat.submit(EndSession(one.id))
+            forget(chat, one.id)
         else:
             _restore(chat, one, person, _belongings(one), directs)
 
@@ -69,7 +69,7 @@ def _restore(
     person.sessions[session] = None
     person.since, person.away = has.person_since, has.away
     network = neighbourhood(one.address) if one.address else ""
-    ticket = Ticket(one.id, one.code, network, has.screen, one.next, has.reads)
+    ticket = Ticket(one.id, one.code, network, has.screen, one.next, has.reads, kept=True)
     for place in has.rooms:
         room = chat.rooms.log(place.room)
         if isinstance(room, Room) and why_closed(chat, session, room) in ("", "key"):
@@ -91,6 +91,8 @@ def _restore(
         chat.expiring[session] = one.until
     chat.tickets.add(session, ticket)
     chat.tickets.detach(session, one.detached or chat.now())
+    if not one.detached:  # its time has begun, and goes on through the next start
+        chat.tickets.touch(session)
 
 
 def _restore_direct(chat: Chat, person: Person, record: RoomRecord, other: PersonId, name: str) -> None:

@@ -12,11 +12,11 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.commands import ComeBack, Cursors, Detach, Resume, Seen
 from tcpchat.core.entries import RoomId, Seq
 from tcpchat.core.events import Event, Gap
-from tcpchat.core.keeping import DAY_MS, heads, keep, lifetime_ms, logs_of, network_of, stored
+from tcpchat.core.keeping import DAY_MS, heads, keep_stale, lifetime_ms, logs_of, network_of, stored
 from tcpchat.core.login import check_anonymous, check_welcome
 from tcpchat.core.membership import exit_room, sign_out
 from tcpchat.core.permissions import check_read, may
-from tcpchat.core.requests import EndSession, KeepSession, Recognise, Recognised, Supply
+from tcpchat.core.requests import KeepSession, Recognise, Recognised, Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.state import Direct, Making, Place, Room, Session, Ticket
 from tcpchat.core.tickets import digest, new_code
@@ -55,6 +55,7 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
     check_welcome(chat, session, person)
     if isinstance(supply, Recognised):
         session.making = Making(token=new_code(chat.new_id))
+        ticket.kept = True
         # Now: the end of the old connection may store the session once more before this is told.
         chat.tickets.renew(old, command.session, digest(session.making.token))
         return KeepSession(stored(chat, old, person, ticket))
@@ -95,10 +96,7 @@ def tick(chat: Chat) -> None:
         sign_out(chat, session)
     for session in chat.tickets.next_readers(_PEOPLE_AT_ONCE, _PROGRAMS_AT_ONCE):
         _note_read(chat, session)
-    for session in chat.tickets.take_stale(_STORED_AT_ONCE):
-        keep(chat, session)
-    for ident in chat.tickets.take_overdue(_STORED_AT_ONCE):
-        chat.submit(EndSession(ident))
+    keep_stale(chat, _STORED_AT_ONCE)
 
 
 def no_session() -> ChatError:

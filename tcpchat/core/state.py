@@ -79,6 +79,7 @@ class Ticket:
     0 while there is one. ``network`` is where it was last. ``screen``: a person reads, and not a program,
     which knows what it has. ``places`` say of each room and conversation what has surely arrived there.
     ``reads``: it showed all to somebody at once, as `Session.reads`. ``missed`` is what it must hear first.
+    ``kept``: it was handed over to be stored.
     """
 
     id: SessionId
@@ -90,6 +91,7 @@ class Ticket:
     detached: int = 0
     places: dict[RoomId, Place] = field(default_factory=dict)
     missed: list[Event] = field(default_factory=list)
+    kept: bool = False
 
 
 @dataclass(slots=True, eq=False)

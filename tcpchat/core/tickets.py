@@ -6,6 +6,7 @@ from base64 import b32encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import islice
+from typing import TypeVar
 
 from tcpchat.core.state import Session, Ticket
 from tcpchat.core.stored_session import SessionId
@@ -13,6 +14,8 @@ from tcpchat.core.stored_session import SessionId
 # 80 bits: at a thousand guesses a second, which no network may make, one in 38 million years is right.
 _CODE_BYTES = 10
 _GROUP = 4
+
+_Any = TypeVar("_Any")
 
 
 class Tickets:
@@ -28,9 +31,8 @@ class Tickets:
         self._programs: dict[Session, None] = {}
         # Those that are stored otherwise than they are by now.
         self._stale: dict[Session, None] = {}
-        # Those that have ended and may be stored still, and those of them that have been so for a while.
-        self._ended: dict[SessionId, None] = {}
-        self._overdue: dict[SessionId, None] = {}
+        # Those that have ended, and are stored still.
+        self._lingering: dict[SessionId, None] = {}
 
     def __len__(self) -> int:
         """Return how many sessions have no connection."""
@@ -75,23 +77,13 @@ class Tickets:
         ticket.detached, ticket.network = 0, network
         self.add(new, ticket)
 
-    def ended(self, ident: SessionId) -> None:
-        """A session is not to be stored any more: until that is committed it is asked for again."""
-        self._ended[ident] = None
+    def linger(self, ident: SessionId) -> None:
+        """A session that has ended may be stored still."""
+        self._lingering[ident] = None
 
-    def forgotten(self, ident: SessionId) -> None:
-        """A session is stored no more."""
-        self._ended.pop(ident, None)
-        self._overdue.pop(ident, None)
-
-    def take_overdue(self, most: int) -> list[SessionId]:
-        """Return sessions that have ended and were stored still when this was asked before."""
-        due = list(islice(self._overdue, most))
-        for ident in due:
-            del self._overdue[ident]
-        self._overdue |= self._ended
-        self._ended = dict.fromkeys(due)
-        return due
+    def take_lingering(self, most: int) -> list[SessionId]:
+        """Return up to ``most`` sessions that have ended and may be stored still."""
+        return _take(self._lingering, most)
 
     def remove(self, session: Session) -> Ticket | None:
         """Let a session be resumed no more; return what it was to be resumed by."""
@@ -154,10 +146,7 @@ class Tickets:
 
     def take_stale(self, most: int) -> list[Session]:
         """Return up to ``most`` sessions that are to be stored anew."""
-        taken = list(islice(self._stale, most))
-        for session in taken:
-            del self._stale[session]
-        return taken
+        return _take(self._stale, most)
 
     def next_readers(self, people: int, programs: int) -> list[Session]:
         """Return so many sessions with connections at the most, those that were looked at longest ago."""
@@ -177,6 +166,14 @@ class Tickets:
             del others[session]
             if not others:
                 del self._networks[ticket.network]
+
+
+def _take(waiting: dict[_Any, None], most: int) -> list[_Any]:
+    """Return the first ``most``, which wait no more."""
+    taken = list(islice(waiting, most))
+    for one in taken:
+        del waiting[one]
+    return taken
 
 
 def _rotate(sessions: dict[Session, None], most: int) -> list[Session]:

@@ -55,14 +55,18 @@ class Waiter(Protocol):
 
 
 class _Unheard:
-    """Waits for nothing: for changes whose result nobody wants to hear."""
+    """Waits for nothing: for changes whose result nobody wants to hear, but perhaps that they were ``refused``."""
 
+    __slots__ = ("_refused",)
     size = 0
+
+    def __init__(self, refused: Callable[[], None] | None = None) -> None:
+        self._refused = refused
 
     @property
     def connection(self) -> Correspondent:
         """Nobody's."""
-        return self
+        return UNHEARD
 
     def hold(self) -> None:
         """There is nothing to gather."""
@@ -71,10 +75,17 @@ class _Unheard:
         """Nor to send."""
 
     def done(self, supply: Supply) -> None:
-        """Nobody wants to hear it."""
+        """Nobody wants to hear a good end."""
+        if self._refused is not None and isinstance(supply, ChatError):
+            self._refused()
 
 
 UNHEARD = _Unheard()
+
+
+def unheard(refused: Callable[[], None] | None) -> Waiter:
+    """Return what waits for nothing but to call ``refused`` if that is so."""
+    return UNHEARD if refused is None else _Unheard(refused)
 
 
 class _Batch:

@@ -6,7 +6,7 @@ import gc
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,14 +27,14 @@ from tcpchat.core.chat import Chat, Identity
 from tcpchat.core.entries import RoomId
 from tcpchat.core.hub import Hub
 from tcpchat.core.ranks import hash_code
-from tcpchat.core.requests import CredentialsChanged, Result
+from tcpchat.core.requests import Change, CredentialsChanged, Result
 from tcpchat.core.roles import ServerRole
 from tcpchat.core.tails import Tails
 from tcpchat.errors import Code, StartError
 from tcpchat.server import descriptors
 from tcpchat.server.adminsocket import AdminFactory, AdminPort, NoAdminSocket, listen_admin
 from tcpchat.server.certificates import BadCertificate, Source
-from tcpchat.server.commits import UNHEARD, GroupCommit
+from tcpchat.server.commits import GroupCommit, unheard
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen, place
 from tcpchat.server.factory import ChatFactory, SecureFactory
@@ -218,6 +218,9 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
     except DBAPIError as error:
         raise StartError(f"can't read the database {url.render_as_string()}: {reason(error)}") from None
 
+    def submit(change: Change, refused: Callable[[], None] | None = None) -> None:
+        commits.submit(change, unheard(refused))
+
     publisher = Publisher(reactor)
     owner_code = OwnerCode(settings.data)
     identity = Identity(settings.server_name, tcpchat.__version__, settings.motd)
@@ -229,7 +232,7 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
         _new_id,
         Tails(limits),
         settings.policy,
-        submit=lambda change: commits.submit(change, UNHEARD),
+        submit=submit,
         stop=partial(_stop_daemon, reactor),
         owned=partial(_discard, reactor, owner_code),
         log=lambda what: Logger().info("{what}", what=what),
@@ -258,7 +261,6 @@ def make_service(settings: Settings, reactor: Any, *, log: Log | None = None) ->
     commits = GroupCommit(writer, reactor, limits, commit, publisher.when_flushed, hub.store_changed)
     space = DiskSpace(Path(str(url.database)).parent, reactor, hub.space_known) if lock is not None else None
     pages = PageReaders(engine, reactor, limits)
-    submit = partial(commits.submit, waiter=UNHEARD)
     iterations = settings.scram_iterations
     proofs = Prover(StoredAccounts(engine), reactor, limits, submit, _now, scram_iterations=iterations)
     laggards = Laggards(publisher, hub, pages, reactor, limits)

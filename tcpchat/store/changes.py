@@ -54,7 +54,7 @@ def apply(connection: Connection, changes: Sequence[RowChange]) -> list[Removed]
     return removed
 
 
-def result(change: RowChange, removed: Iterator[Removed]) -> Account | CredentialsChanged | Noted | Enact | EndSession:
+def result(change: RowChange, removed: Iterator[Removed]) -> Account | CredentialsChanged | Noted | Enact:
     """Return what a committed ``change`` gave; ``removed`` is what `apply` returned, from the change's place on."""
     match change:
         case SaveAccount(account):
@@ -62,9 +62,9 @@ def result(change: RowChange, removed: Iterator[Removed]) -> Account | Credentia
         case ChangeCredentials(account, add):
             gone = tuple(next(removed))
             return CredentialsChanged(account, gone, add if gone or not change.if_present else ())
-        case NoteUse() | KeepSession():
+        case NoteUse() | KeepSession() | EndSession():
             return Noted()
-        case Enact() | EndSession():
+        case Enact():
             return change
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tcpchat.core.entries import Draft, Entry, Kind, PersonId, RoomId, Sent, Seq
 from tcpchat.core.limits import Limits
 from tcpchat.core.requests import Append, Change, Committed, Deleted, DeleteRoom, ForgetSendings, Result, Supply
 from tcpchat.errors import ChatError, Code
-from tcpchat.server.commits import GroupCommit
+from tcpchat.server.commits import GroupCommit, unheard
 from tcpchat.store.log import Outcome
 
 PATIENCE = 10.0
@@ -310,3 +311,20 @@ def test_a_clock_that_is_set_back_stops_nothing(desk: Desk) -> None:
     desk.clock.advance(0.003)
     desk.commit()
     assert [texts(batch) for batch in desk.log.batches] == [["a"], ["b"]]
+
+
+def test_who_waits_for_nothing_may_still_hear_of_a_refusal(desk: Desk) -> None:
+    refused: list[str] = []
+
+    def submit(name: str) -> None:
+        desk.commits.submit(Append(draft(name)), unheard(partial(refused.append, name)))
+        desk.clock.advance(1)
+
+    submit("kept")
+    desk.commit()
+    assert refused == []
+    desk.log.failure = RuntimeError("the disk is full")
+    submit("too late")
+    desk.commit()
+    submit("not even tried")
+    assert refused == ["too late", "not even tried"]

@@ -197,7 +197,7 @@ class BusyHouse:
             self._now,
             partial(next, ids),
             Tails(_LIMITS),
-            submit=lambda change: None,  # what is forgotten after days is none of these tests'
+            submit=lambda change, refused=None: None,  # what is forgotten after days is none of these tests'
             stop=lambda: None,
             owned=lambda: None,
         )
