@@ -1020,3 +1020,15 @@ def test_the_time_of_who_was_connected_at_a_kill_goes_on_through_the_next_one(ho
     house.hub.tick()
     house.settle()
     assert refusal(Script(house), code) is Code.NO_SUCH_SESSION
+
+
+def test_who_comes_back_may_name_a_thousand_cursors(house: House) -> None:
+    nina, code = login(house, "nina", "lobby")
+    nina.transport.tear()
+    cursors: dict[str, Any] = {f"@{number:016x}": 1_234_567 for number in range(999)}
+    again, answer = back(house, code, cursors | {"lobby": {"seq": 0, "epoch": 1 << 52}})
+    assert len(answer["lost"]) == 999
+    again.transport.tear()
+    with pytest.raises(ChatError, match="cursors") as refused:
+        back(house, answer["session"], {f"@{number:016x}": 1 for number in range(1_001)})
+    assert refused.value.code is Code.BAD_FIELD

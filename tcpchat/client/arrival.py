@@ -23,6 +23,9 @@ from tcpchat.wire.view import View
 NAME_ATTEMPTS = 5
 NAME_SECONDS = 3
 _PAGE_ENTRIES = 200
+# The session may be there all the same when coming back to it is refused so; until then nobody is told that we left.
+_PASSING = (Code.BUSY, Code.RATE_LIMITED, Code.STORE_FAILED, Code.TOO_MANY_ATTEMPTS)
+RESUME_ATTEMPTS = 3
 
 Show = Callable[[Iterable[str]], None]
 
@@ -84,14 +87,20 @@ async def _enter(connection: Connection, manner: Manner, room: str, rooms: Rooms
     return answer
 
 
-async def resume(connection: Connection, rooms: Rooms, show: Show) -> bool:
+async def resume(connection: Connection, rooms: Rooms, clock: IReactorTime, show: Show) -> bool:
     """Go on with the session that was lost; False if there is none any more: then one logs in."""
     if not rooms.session:
         return False
-    try:
-        resumed = await connection.ask(Resume(rooms.session, rooms.cursors))
-    except ChatError:
-        return False
+    for attempt in range(1, RESUME_ATTEMPTS + 1):
+        try:
+            resumed = await connection.ask(Resume(rooms.session, rooms.cursors))
+            break
+        except ChatError as error:
+            seconds = error.facts.get("retry_after", NAME_SECONDS)
+            if error.code not in _PASSING or attempt == RESUME_ATTEMPTS or not isinstance(seconds, int):
+                return False
+        show([f"The server is not ready for you. Trying again in {seconds} s."])
+        await deferLater(clock, seconds)
     assert isinstance(resumed, Resumed)
     rooms.session = resumed.session
     show(["You are connected again."])

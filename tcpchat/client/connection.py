@@ -212,10 +212,8 @@ class Connection(LineReceiver, TimeoutMixin):
             if event := _EVENTS.get(line.op):
                 self._listener.heard(msgspec.json.decode(line.data, type=event))
             return
-        if line.id not in self._asked:  # a refusal of what could not be read: nobody would hear of it
-            error = _refusal(line.error or {})
-            wanted = error.code is Code.TLS_REQUIRED
-            self._cut(_WANTS_TLS if wanted else f"The server says: {clean(error.text)}")
+        if line.id not in self._asked:
+            self._take_unasked(_refusal(line.error or {}))
             return
         command, answered = self._asked[line.id]
         if line.error is not None:
@@ -225,6 +223,15 @@ class Connection(LineReceiver, TimeoutMixin):
             answer = msgspec.json.decode(line.data, type=_answer_to(command, line.data))
             del self._asked[line.id]
             answered.callback(answer)
+
+    def _take_unasked(self, error: ChatError) -> None:
+        """Take the refusal of what could not be read: of a line too long it is known which it was, by the order."""
+        if error.code is Code.LINE_TOO_LONG and self._asked:
+            _, answered = self._asked.pop(next(iter(self._asked)))
+            answered.errback(error)
+            return
+        wanted = error.code is Code.TLS_REQUIRED
+        self._cut(_WANTS_TLS if wanted else f"The server says: {clean(error.text)}")
 
     def _cut(self, complaint: str) -> None:
         self._complaint = complaint

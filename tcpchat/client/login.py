@@ -117,7 +117,7 @@ class Logins:
     async def _return(self, connection: Connection) -> None:
         presence, display = self._presence, self._console.display
         rooms, show = presence.rooms, display.show
-        if not await resume(connection, rooms, show):
+        if not await resume(connection, rooms, self._clock, show):
             await log_in_again(connection, presence.identity.returning(), rooms, self._clock, show)
             await set_again(connection, presence.away, presence.ignored)
             await catch_up_all(connection, rooms, display.view, show, self._heard)

@@ -39,7 +39,11 @@ class Limits:
         least=64 * KIB,
     )
     early_line_bytes: int = limit(
-        4 * KIB, "bytes", "Before login nothing longer than a name or a login object is needed.", least=1 * KIB
+        64 * KIB,
+        "bytes",
+        "One line before login. Who resumes names a cursor for each room and conversation, in some 50 bytes; together "
+        "with all else it is bounded by early_bytes.",
+        least=1 * KIB,
     )
     skipped_bytes: int = limit(
         1 * MIB,

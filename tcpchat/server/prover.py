@@ -35,6 +35,7 @@ from tcpchat.core.requests import (
     Prove,
     ReadKey,
     Recognise,
+    Recognised,
     Request,
     Supply,
     Unlock,
@@ -158,6 +159,9 @@ class Prover:
         if self._stopped:
             done(ChatError(Code.SHUTTING_DOWN, "The server is shutting down."))
             return
+        if isinstance(request, Recognise) and request.right:  # 80 bits are no guess, whoever else has guessed
+            done(Recognised())
+            return
         network = neighbourhood(address)
         account = request.account if isinstance(request, Prove | Unlock) else None
         job = _Job(request, done, network, self._attempts.queue(network, account), self._turns_of(request))
@@ -208,7 +212,7 @@ class Prover:
         return self._lookups if _is_guess(request) else None
 
     def _recognise(self, job: _Job, request: Recognise) -> None:
-        """Answer at once: it is known already whether the code is right, and when a network breaks down many ask."""
+        """Answer at once: it is known already that the code is wrong."""
         try:
             outcome: Supply = self._checks.recognise(request)
         except WrongProof as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from twisted.internet.task import Clock
 
-from tcpchat.client.arrival import NAME_ATTEMPTS, NAME_SECONDS
+from tcpchat.client.arrival import NAME_ATTEMPTS, NAME_SECONDS, RESUME_ATTEMPTS
 from tests.client.guest import GREETING, Guest, arrive, event, joined, said, serve
 from tests.house import House, Script
 
@@ -219,3 +220,42 @@ def test_a_token_logs_in_a_pipe() -> None:
     guest.connect()
     guest.answer(GREETING)
     assert guest.answer({"user": {"name": "tina"}, "rooms": []})["data"]["token"] == "tcpchat_token"
+
+
+def coming_back() -> Guest:
+    """Return a guest with a session, who has just connected again."""
+    guest = Guest(Clock())
+    guest.connect()
+    guest.answer(GREETING)
+    guest.answer({"user": {"name": "tina"}, "rooms": [], "session": "kx3m-7pqa-b2zw-ymth"})
+    guest.answer(joined("lobby"))
+    guest.lose()
+    guest.connect()
+    guest.take()
+    return guest
+
+
+@pytest.mark.parametrize("code", ["busy", "store-failed", "too-many-attempts", "rate-limited"])
+def test_who_can_t_go_on_for_the_moment_tries_again(code: str) -> None:
+    guest = coming_back()
+    assert guest.answer(error=code)["op"] == "resume"
+    assert guest.take() == ["The server is not ready for you. Trying again in 3 s."]
+    guest.clock.advance(3)  # type: ignore[attr-defined]
+    told = {"user": {"name": "tina"}, "session": "7hqe-5mwy-ncza-r2fd", "rooms": [], "lost": [], "current": "lobby"}
+    assert guest.answer(told)["op"] == "resume"
+    assert guest.take()[0] == "You are connected again."
+
+
+def test_who_can_t_go_on_at_all_logs_in() -> None:
+    guest = coming_back()
+    for _ in range(RESUME_ATTEMPTS):
+        assert guest.answer(error="busy")["op"] == "resume"
+        guest.clock.advance(3)  # type: ignore[attr-defined]
+    assert guest.answer({"user": {"name": "tina"}, "rooms": []})["op"] == "login"
+
+
+def test_who_names_more_cursors_than_a_line_takes_logs_in() -> None:
+    guest = coming_back()
+    assert guest.asked()[0]["op"] == "resume"
+    guest.tell({"op": "error", "status": "error", "error": {"code": "line-too-long", "message": "Too long."}})
+    assert guest.answer({"user": {"name": "tina"}, "rooms": []})["op"] == "login"

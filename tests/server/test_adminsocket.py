@@ -102,7 +102,8 @@ def test_the_operator_has_all_the_time_and_hears_what_is_spoken(house: House) ->
     assert ask(house, transport, "ping") == "ok"
 
 
-def test_the_first_line_may_be_long(house: House) -> None:
+def test_the_first_line_may_be_long() -> None:
+    house = House(Limits(early_line_bytes=4_096))
     transport = connect(house)
     text = "x" * house.chat.limits.early_line_bytes
     transport.receive(json.dumps({"op": "broadcast", "id": 1, "data": {"text": text}}).encode() + b"\n")

@@ -204,8 +204,8 @@ def test_little_can_be_sent_before_logging_in(house: House) -> None:
     transport.receive(b'{"op":"ping"}\n' * 4_500)
     assert transport.write_closed
     early = house.connect()
-    early.receive(b"x" * 5_000 + b"\n")
-    assert b"longer than 4096 bytes" in early.take()
+    early.receive(b"x" * 70_000 + b"\n")
+    assert b"longer than 65536 bytes" in early.take()
 
 
 def test_too_many_connections_from_one_address_are_told_so() -> None:

@@ -803,10 +803,19 @@ def test_a_guess_at_a_session_counts_and_waits_like_any_proof(house: House) -> N
             house.clock.advance(5)
             house.turn()
         assert isinstance(told[0], WrongProof)
-    told = house.ask(Recognise(right=True))
+    told = house.ask(Recognise(right=False))
     assert [one.code for one in told if isinstance(one, ChatError)] == [Code.TOO_MANY_ATTEMPTS]
-    house.clock.advance(60)
+
+
+def test_a_code_that_is_right_waits_for_nobody_s_guesses(house: House) -> None:
+    for number in range(5):
+        assert isinstance(house.ask(Recognise(right=True))[0], Recognised)
+        house.ask(Recognise(right=False))
+        if number:
+            house.clock.advance(5)
+            house.turn()
     assert isinstance(house.ask(Recognise(right=True))[0], Recognised)
+    assert isinstance(house.ask(Recognise(right=False))[0], ChatError)
 
 
 def test_who_was_there_before_is_not_kept_out_by_a_guesser_behind_the_same_router(house: House) -> None:

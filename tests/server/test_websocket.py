@@ -302,7 +302,8 @@ def test_who_does_not_read_is_not_pinged(house: House, nina: WebScript) -> None:
     assert len([one for one in nina.read() if one["op"] == "message"]) == 100
 
 
-def test_before_login_a_message_is_short(house: House) -> None:
+def test_before_login_a_message_is_short() -> None:
+    house = House(Limits(early_line_bytes=4_096))
     peer = WebScript(house)
     peer.write(b'{"op":"login","id":1,"data":{"name":"nina","x":"%s"}}' % (b"x" * 5_000))
     peer.write(b'{"op":"login","id":2,"data":{"name":"nina"}}')
