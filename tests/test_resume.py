@@ -1032,3 +1032,38 @@ def test_who_comes_back_may_name_a_thousand_cursors(house: House) -> None:
     with pytest.raises(ChatError, match="cursors") as refused:
         back(house, answer["session"], {f"@{number:016x}": 1 for number in range(1_001)})
     assert refused.value.code is Code.BAD_FIELD
+
+
+@pytest.mark.parametrize("form", ["{}", "resume {}", "/resume {}", " {}. "])
+def test_a_code_where_a_name_is_asked_for_is_no_name(house: House, form: str) -> None:
+    nina, code = arrive(house, "nina")
+    nina.transport.tear()
+    again = Terminal(house)
+    again.type(form.format(code.upper().replace("-", " ")))
+    assert "Welcome back, nina. You are in lobby." in again.take()
+
+
+def test_a_code_that_is_none_says_how_they_look(house: House) -> None:
+    terminal = Terminal(house)
+    terminal.type("/resume 1234")
+    assert terminal.take()[-2:] == [
+        "That is no code: one has four groups of four letters and digits, such as kx3m-7pqa-b2zw-ymth.",
+        "What is your name?",
+    ]
+
+
+@pytest.mark.parametrize("form", ["{}", "resume {}", "It was /resume {}, I think", "Resume {} "])
+def test_a_code_is_not_said_by_mistake(house: House, form: str) -> None:
+    bob, (nina, code) = Terminal(house, "bob"), arrive(house, "nina")
+    bob.take()
+    nina.type(form.format(code))
+    assert nina.take() == [
+        "That looks like the code of a session, which nobody else should know, so it was not said. "
+        "Type yes to say it all the same:"
+    ]
+    nina.type("no")
+    assert bob.take() == []
+    nina.take()
+    for text in ("That will work fine", "I resume this with you", "well-known-four-word", "some-more-than-four-five"):
+        nina.type(text)
+        assert nina.take() == [f"nina: {text}"]

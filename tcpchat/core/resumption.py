@@ -19,7 +19,7 @@ from tcpchat.core.permissions import check_read, may
 from tcpchat.core.requests import KeepSession, Recognise, Recognised, Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.state import Direct, Making, Place, Room, Session, Ticket
-from tcpchat.core.tickets import digest, new_code
+from tcpchat.core.tickets import digest, is_code, new_code
 from tcpchat.errors import ChatError, Code
 
 # What one tick does at the most, in some ms of the reactor's time: sessions that are over, looked at, and stored.
@@ -40,6 +40,9 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
     if isinstance(supply, ChatError) and not session.making.token:
         raise supply
     check_anonymous(session)
+    if not is_code(command.session):
+        text = "That is no code: one has four groups of four letters and digits, such as kx3m-7pqa-b2zw-ymth."
+        raise ChatError(Code.NO_SUCH_SESSION, text)
     old = chat.tickets.find(command.session)
     if old is session:
         raise ChatError(Code.ALREADY_LOGGED_IN, "That is the session you are in.")

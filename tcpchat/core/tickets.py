@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b32encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -14,6 +15,7 @@ from tcpchat.core.stored_session import SessionId
 # 80 bits: at a thousand guesses a second, which no network may make, one in 38 million years is right.
 _CODE_BYTES = 10
 _GROUP = 4
+_PLAIN_CODE = re.compile("[a-z2-7]{16}")
 
 _Any = TypeVar("_Any")
 
@@ -197,5 +199,13 @@ def digest(code: str) -> str:
 
     Capitals, spaces and hyphens make no difference.
     """
-    plain = "".join(code.split()).replace("-", "").lower()
-    return sha256(plain.encode()).hexdigest()
+    return sha256(_plain(code).encode()).hexdigest()
+
+
+def is_code(text: str) -> bool:
+    """Return whether ``text`` could be a code at all."""
+    return _PLAIN_CODE.fullmatch(_plain(text)) is not None
+
+
+def _plain(code: str) -> str:
+    return "".join(code.split()).replace("-", "").lower()

@@ -16,6 +16,7 @@ from tcpchat.core.commands import (
     Arrive,
     Certificates,
     ChangePassword,
+    ComeBack,
     Command,
     Complete,
     Enrol,
@@ -54,6 +55,13 @@ from tcpchat.wire.view import Adjust, parse_offset
 
 _DELETING = "This deletes your account for good."
 _SLIP = "That looks like a command with a password, so it was not said. Type yes to say it all the same:"
+_CODE_SLIP = (
+    "That looks like the code of a session, which nobody else should know, so it was not said. "
+    "Type yes to say it all the same:"
+)
+# As `tcpchat.core.tickets` makes them, and the longest line that may be nothing but one.
+_CODE = re.compile(r"(?<![\w-])[a-z2-7]{4}(?:-[a-z2-7]{4}){3}(?![\w-])", re.IGNORECASE)
+_CODE_CHARACTERS = 40
 # What may stand before a mistyped command, and how many words it has at most; a password may be several.
 _MARKS = " /\\.:!-"
 _SLIP_WORDS = 4
@@ -96,8 +104,10 @@ def understand(line: str, *, named: bool) -> Command | Answer | Adjust | None:
         facts = {"word": shown} | ({"suggestion": meant} if meant else {})
         raise ChatError(Code.UNKNOWN_COMMAND, no_command(shown, meant), **facts)
     if not named:
-        return Arrive(line)
-    return Dialog((_SLIP,), partial(_confirmed, line), hidden=False) if _is_slip(line) else Say(HERE, line)
+        code = _bare_code(line)
+        return ComeBack(code) if code else Arrive(line)
+    slip = _CODE_SLIP if _tells_code(line) else _SLIP if _is_slip(line) else ""
+    return Dialog((slip,), partial(_confirmed, line), hidden=False) if slip else Say(HERE, line)
 
 
 def _keep_local(command: Command) -> Command | Answer | Adjust:
@@ -209,6 +219,23 @@ def _is_slip(line: str) -> bool:
     if len(words) > _SLIP_WORDS and bare == line:
         return words[0] in _TELLING and words[1] not in _VERBS
     return bool(get_close_matches(words[0], _SECRETIVE, n=1, cutoff=0.8))
+
+
+def _tells_code(line: str) -> bool:
+    """Return whether a line of speech has what looks like the code of a session, for all to read."""
+    if line.count("-") > 2 and _CODE.search(line) is not None:
+        return True
+    return "resume" in line[:_CODE_CHARACTERS].lower() and bool(_bare_code(line))  # four short words are speech
+
+
+def _bare_code(line: str) -> str:
+    """Return the code of a session that is all of a line, or all but the command before it; else nothing."""
+    if len(line) > _CODE_CHARACTERS:
+        return ""
+    bare = line.strip(_MARKS)
+    word, _, rest = bare.partition(" ")
+    code = rest.strip() if word.lower() == "resume" else bare
+    return code if _CODE.fullmatch(code.replace(" ", "-")) else ""
 
 
 def _confirmed(line: str, given: Sequence[str]) -> Command:
