@@ -41,6 +41,9 @@ class Company:
     epoch: int = 0
 
 
+_FULL = re.compile(r"\S+ was full, so your place there has gone to somebody else\.")
+
+
 class Program(Listener, Script):
     """A person who speaks JSON lines. In a ``crowded`` house it believes only how many are there, not who."""
 
@@ -136,11 +139,12 @@ class Program(Listener, Script):
     def _go_on(self, attempt: returning.Attempt, data: dict[str, Any]) -> None:
         """Compare what one is told of the session with what it was, and believe it."""
         told = [(line["op"], line["data"]) for line in attempt.before if line["op"] != "gap"]
-        assert all(op == "room-deleted" for op, _ in told)
+        assert all(op == "room-deleted" or (op == "notice" and _FULL.fullmatch(data["text"])) for op, data in told)
+        gone = {data["room"] if op == "room-deleted" else data["text"].split()[0] for op, data in told}
         rooms = {room["room"]: room for room in data["rooms"]}
         if self.sure:
             assert data["user"] == self.user
-            assert rooms.keys() == self.rooms.keys() - {deleted["room"] for _, deleted in told}
+            assert rooms.keys() == self.rooms.keys() - gone
         self._compare_places(attempt, rooms)
         session = self._returned(data["session"])
         after = standings(session)

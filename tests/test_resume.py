@@ -684,6 +684,86 @@ def test_a_ghost_makes_place_in_a_full_room() -> None:
     assert [user["name"] for user in bob.ask("members", room="lobby")["members"]] == ["bob", "nina"]
 
 
+def test_a_ghost_that_makes_place_leaves_that_room_only() -> None:
+    house = House(Limits(people_per_room=2))
+    ghost, code = login(house, "ghost", "lobby", "tea")
+    ghost.transport.tear()
+    bob, _ = login(house, "bob", "lobby")
+    login(house, "nina", "lobby")
+    assert bob.saw() == ["ghost left lobby", "nina joined lobby"]
+    again, answer = back(house, code, lobby=0, tea=0)
+    assert [room["room"] for room in answer["rooms"]] == ["tea"]
+    assert [room["code"] for room in answer["lost"]] == ["not-in-room"]
+    notices = [line["data"]["text"] for line in again.take() if line["op"] == "notice"]
+    assert notices == ["lobby was full, so your place there has gone to somebody else."]
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_no_ghost_leaves_a_room_in_vain(house: House, limit: int) -> None:
+    owner, _ = login(house, "owner", "trap")
+    ghosts = [login(house, name, "trap", "lobby") for name in ("nina", "tom")]
+    for ghost, _ in ghosts[: 3 - limit]:
+        ghost.transport.tear()
+    owner.ask("room-set", room="trap", limit=limit)
+    with pytest.raises(ChatError, match="full"):
+        login(house, "eve", "trap")
+    assert len(owner.ask("members", room="trap")["members"]) == 3
+    _, answer = back(house, ghosts[0][1], trap=0, lobby=0)
+    assert {room["room"] for room in answer["rooms"]} == {"trap", "lobby"}
+
+
+@pytest.mark.parametrize(("most", "limit"), [(2, 0), (9, 2)])
+def test_who_is_in_too_many_rooms_takes_nobody_s_place(most: int, limit: int) -> None:
+    house = House(Limits(people_per_room=most, rooms_per_person=1))
+    ghost, code = login(house, "ghost", "tea")
+    ghost.ask("room-set", room="tea", limit=limit)
+    ghost.transport.tear()
+    login(house, "bob", "tea")
+    nina, _ = login(house, "nina", "lobby")
+    with pytest.raises(ChatError, match="as many as one can be in"):
+        nina.enter("tea")
+    assert [room["room"] for room in back(house, code)[1]["rooms"]] == ["tea"]
+
+
+def test_a_full_room_counts_people_and_not_their_sessions() -> None:
+    house = House(Limits(people_per_room=3))
+    with_account(house)
+    for _ in range(4):
+        login(house, "nina", "lobby", password=PASSWORD)[0].transport.tear()
+    for name in ("bob", "carl"):
+        login(house, name, "lobby")
+    login(house, "nina", "lobby", password=PASSWORD)
+    with pytest.raises(ChatError, match="full: 3 people"):
+        login(house, "dora", "lobby")
+
+
+def test_of_the_sessions_that_an_account_has_left_behind_the_first_goes_first() -> None:
+    house = House(Limits(detached_sessions_per_account=2))
+    with_account(house)
+    left = []
+    for _ in range(3):
+        house.clock.advance(1)
+        nina, code = login(house, "nina", password=PASSWORD)
+        left.append((nina, code))
+    for nina, _ in reversed(left):
+        house.clock.advance(1)
+        nina.transport.tear()
+        house.settle()
+    assert refusal(Script(house), left[2][1]) is Code.NO_SUCH_SESSION
+    assert all(back(house, code)[1]["user"]["name"] == "nina" for _, code in left[:2])
+
+
+def test_accounts_do_not_push_out_all_guests() -> None:
+    house = House(Limits(detached_sessions=4))
+    with_account(house)
+    for name in ("bob", "carl"):
+        login(house, name)[0].transport.tear()
+    for _ in range(5):
+        login(house, "nina", password=PASSWORD)[0].transport.tear()
+    house.settle()
+    assert [person.name for person in house.hub.users] == ["bob", "carl", "nina"]
+
+
 def test_of_too_many_sessions_of_an_account_one_without_a_connection_goes() -> None:
     house = House(Limits(sessions_per_account=2))
     with_account(house)
@@ -693,6 +773,13 @@ def test_of_too_many_sessions_of_an_account_one_without_a_connection_goes() -> N
     nina = house.hub.users.get("nina")
     assert nina is not None
     assert [session.detached for session in nina.sessions] == [False, False]
+
+
+def test_an_address_may_leave_nobody_behind() -> None:
+    house = House(Limits(detached_guests_per_address=0))
+    login(house, "nina")[0].transport.tear()
+    house.settle()
+    assert len(house.hub.users) == 0
 
 
 def test_nothing_is_kept_where_the_operator_says_so() -> None:

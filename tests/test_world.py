@@ -136,14 +136,19 @@ _WORDS = {"topic": "topic", "away": "lunch"}
 
 
 class _Doorkeeper(Publisher):
-    """A publisher that remembers who was said to have come or gone: ``moves`` are their names."""
+    """A publisher that remembers who was said to have come or gone: ``moves`` are their names.
+
+    Where rooms are ``full`` those who have gone don't count: who has no connection makes place for others.
+    """
 
     def __init__(self, clock: Any, *, turn_writes: int) -> None:
         super().__init__(clock, turn_writes=turn_writes)
         self.moves: list[str] = []
+        self.full = False
 
     def publish(self, room: RoomId, events: Sequence[Event], *arguments: Any, **options: Any) -> None:
-        self.moves += [event.user.name for event in events if isinstance(event, MemberJoined | MemberLeft)]
+        kinds = MemberJoined if self.full else MemberJoined | MemberLeft
+        self.moves += [event.user.name for event in events if isinstance(event, kinds)]
         super().publish(room, events, *arguments, **options)
 
 
@@ -175,8 +180,9 @@ class World(RuleBasedStateMachine):
             trusted=(ip_network("192.0.2.0/24"),),
             publisher_type=_Doorkeeper,
         )
-        fleeting = staying < 600 or limits == "narrow"
-        self.chronicle = Chronicle(self.house, crowded=limits == "crowded", fleeting=fleeting)
+        publisher: Any = self.house.chat.audience
+        publisher.full = limits == "narrow"
+        self.chronicle = Chronicle(self.house, crowded=limits == "crowded", fleeting=staying < 600)
         wires: tuple[type[Person], ...] = (Program, Human, Program)
         for wire, name in zip(wires, names, strict=False):
             person = self._arrive(wire, name)

@@ -198,10 +198,18 @@ class Limits:
         "disconnects when it stops.",
         least=0,
     )
+    detached_sessions_per_account: int = limit(
+        8,
+        "sessions",
+        "Sessions of one account without a connection: its devices and bots. As with guests the first goes first, and "
+        "the same are exempt.",
+        least=0,
+    )
     detached_sessions: int = limit(
         10_000,
         "sessions",
-        "Sessions without a connection in all: about 2 KiB each. Guests go first.",
+        "Sessions without a connection in all: about 2 KiB each. Of guests and accounts those go first of whom there "
+        "are more, so that neither pushes out all of the others.",
         least=0,
     )
     motd_bytes: int = limit(4 * KIB, "bytes", "A message of the day is read by everybody who connects.", most=64 * KIB)

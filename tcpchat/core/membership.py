@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from msgspec import UNSET
 
 from tcpchat.core import announcements, standing
@@ -11,7 +13,7 @@ from tcpchat.core.catalogue import check_created, new_record
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Join, Leave, ListMembers, ListUsers, Logout, Quit, Switch
 from tcpchat.core.entries import NOBODY
-from tcpchat.core.events import Crowd, Event, MemberJoined, MemberLeft, PutOut, Refocused
+from tcpchat.core.events import Crowd, Event, MemberJoined, MemberLeft, Notice, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.keeping import end, keep
 from tcpchat.core.markers import follow, settle, unfollow, unread
@@ -185,7 +187,7 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
             raise ChatError(Code.BAD_FIELD, text, field="key")
         check_created(chat, person, command.room, supply)
         check_write(chat, session)
-        _check_space(chat, session, None)
+        _check_rooms(chat, session)
         return CreateRoom(new_record(chat, person, command.room))
     if isinstance(supply, ChatError) and supply.code is not Code.ROOM_EXISTS:
         raise supply
@@ -264,31 +266,38 @@ def _check_enter(chat: Chat, session: Session, room: Room, key: str) -> None:
     except ChatError as error:
         if error.code is not Code.ROOM_FULL:
             raise
-        _make_place(chat, room)
-        check_enter(chat, session, room, key)
+        _check_rooms(chat, session)
+        if not _make_place(chat, room, min(room.settings.limit, chat.limits.people_per_room)):
+            raise
 
 
-def _check_space(chat: Chat, session: Session, room: Room | None) -> None:
-    limits = chat.limits
-    if room is not None and len(room.members) >= limits.people_per_room:
-        _make_place(chat, room)
-    if len(session.rooms) >= limits.rooms_per_person:
-        raise ChatError(
-            Code.TOO_MANY_ROOMS,
-            f"You are in {len(session.rooms)} rooms, as many as one can be in: leave one first.",
-            max=limits.rooms_per_person,
-        )
-    if room is not None and len(room.members) >= limits.people_per_room:
-        raise ChatError(
-            Code.ROOM_FULL,
-            f"{room.label} is full: {len(room.members)} people are in it.",
-            room=room.label,
-            max=limits.people_per_room,
-        )
+def _check_rooms(chat: Chat, session: Session) -> None:
+    most = chat.limits.rooms_per_person
+    if len(session.rooms) >= most:
+        text = f"You are in {len(session.rooms)} rooms, as many as one can be in: leave one first."
+        raise ChatError(Code.TOO_MANY_ROOMS, text, max=most)
 
 
-def _make_place(chat: Chat, room: Room) -> None:
-    """End the session of a guest without a connection, the one that broke first, to make a place in a full room."""
-    ghost = next((session for session in chat.tickets.guests() if room.id in session.rooms), None)
-    if ghost is not None:
-        sign_out(chat, ghost)
+def _check_space(chat: Chat, session: Session, room: Room) -> None:
+    _check_rooms(chat, session)
+    most = chat.limits.people_per_room
+    if chat.person(session) in room.people or len(room.people) < most:
+        return
+    if not _make_place(chat, room, most):
+        text = f"{room.label} is full: {len(room.people)} people are in it."
+        raise ChatError(Code.ROOM_FULL, text, room=room.label, max=most)
+
+
+def _make_place(chat: Chat, room: Room, most: int) -> bool:
+    """Let guests without a connection leave a room until fewer than ``most`` people are in it, who broke off first.
+
+    If that takes more than there are, nobody leaves, and it returns False.
+    """
+    needed = len(room.people) - most + 1
+    ghosts = list(islice((session for session in chat.tickets.guests() if room.id in session.rooms), needed))
+    if len(ghosts) < needed:
+        return False
+    for ghost in ghosts:
+        exit_room(chat, ghost, room)
+        _inform(ghost, Notice(f"{room.label} was full, so your place there has gone to somebody else."))
+    return True

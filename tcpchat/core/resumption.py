@@ -18,7 +18,7 @@ from tcpchat.core.membership import exit_room, sign_out
 from tcpchat.core.permissions import check_read, may
 from tcpchat.core.requests import KeepSession, Recognise, Recognised, Supply
 from tcpchat.core.roles import Act
-from tcpchat.core.state import Direct, Making, Place, Room, Session, Ticket
+from tcpchat.core.state import Direct, Making, Person, Place, Room, Session, Ticket
 from tcpchat.core.tickets import digest, is_code, new_code
 from tcpchat.errors import ChatError, Code
 
@@ -87,7 +87,7 @@ def detach(chat: Chat, session: Session, command: Detach, supply: Supply | None)
     chat.tickets.detach(session, chat.now())
     chat.tickets.touch(session)
     if not chat.closing:
-        _make_room(chat, session, ticket)
+        _make_room(chat, session, person, ticket)
     return Goodbye()
 
 
@@ -108,19 +108,28 @@ def no_session() -> ChatError:
     return ChatError(Code.NO_SUCH_SESSION, text)
 
 
-def _make_room(chat: Chat, session: Session, ticket: Ticket) -> None:
-    """End the oldest of those without a connection, when there are too many; guests first."""
+def _make_room(chat: Chat, session: Session, person: Person, ticket: Ticket) -> None:
+    """End the oldest of those without a connection, when there are too many."""
     tickets, limits = chat.tickets, chat.limits
     if not session.channel.trusted:
         while tickets.guests_of(ticket.network) > limits.detached_guests_per_address:
-            _end(chat, tickets.first_guest(ticket.network))
+            sign_out(chat, tickets.first_guest(ticket.network))
+        _make_room_of(chat, person)
     while len(tickets) > limits.detached_sessions:
-        _end(chat, tickets.first_guest() or tickets.first_account())
+        sign_out(chat, tickets.first())
 
 
-def _end(chat: Chat, session: Session | None) -> None:
-    assert session is not None
-    sign_out(chat, session)
+def _make_room_of(chat: Chat, person: Person) -> None:
+    """End the oldest sessions of one account without a connection, when there are too many of them."""
+    if not person.registered:
+        return
+    left = sorted((one for one in person.sessions if one.detached), key=_detached)
+    for session in left[: max(0, len(left) - chat.limits.detached_sessions_per_account)]:
+        sign_out(chat, session)
+
+
+def _detached(session: Session) -> int:
+    return session.ticket.detached if session.ticket is not None else 0
 
 
 def _take_over(chat: Chat, old: Session, session: Session) -> None:

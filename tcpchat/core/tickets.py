@@ -120,13 +120,16 @@ class Tickets:
         """Return how many guests of a network have no connection."""
         return len(self._networks.get(network, ()))
 
-    def first_guest(self, network: str | None = None) -> Session | None:
-        """Return the guest whose connection broke first, of one network or of all."""
-        return next(iter(self._guests if network is None else self._networks.get(network, ())), None)
+    def first_guest(self, network: str) -> Session:
+        """Return the guest of a network whose connection broke first; raises KeyError if there is none."""
+        return next(iter(self._networks[network]))
 
-    def first_account(self) -> Session | None:
-        """Return the session of an account whose connection broke first."""
-        return next(iter(self._accounts), None)
+    def first(self) -> Session:
+        """Return the session that broke first, of guests or of accounts: of whom there are more, guests when equal.
+
+        Raises StopIteration if there is none.
+        """
+        return next(iter(self._accounts if len(self._accounts) > len(self._guests) else self._guests))
 
     def over(self, guests: int, accounts: int, most: int) -> list[Session]:
         """Return up to ``most`` sessions of guests, and as many of accounts, that broke by these moments."""
