@@ -1154,3 +1154,24 @@ def test_a_code_is_not_said_by_mistake(house: House, form: str) -> None:
     for text in ("That will work fine", "I resume this with you", "well-known-four-word", "some-more-than-four-five"):
         nina.type(text)
         assert nina.take() == [f"nina: {text}"]
+
+
+@pytest.mark.parametrize("others", [0, 1, 2])
+def test_what_a_fan_out_still_owes_is_told_to_who_comes_back(others: int) -> None:
+    house = House(turn_writes=1)
+    bob = Script(house, "bob")
+    bob.enter("lobby")
+    nina, code = arrive(house, "nina")
+    for number in range(others):
+        arrive(house, f"other{number}")
+    house.hub.tick()
+    for text in ("one", "two"):  # the second waits for the end of the first
+        bob.transport.receive(b'{"op":"say","data":{"room":"lobby","text":"%s"}}\n' % text.encode())
+        house.clock.advance(0)
+        house.store.commit()
+    house.hub.tick()
+    nina.transport.tear()
+    house.settle()
+    again = Terminal(house)
+    again.type(f"/resume {code}")
+    assert [line for line in again.take() if line.startswith("bob: ")] == ["bob: one", "bob: two"]

@@ -296,11 +296,65 @@ def test_more_rooms_than_one_can_follow_push_out_the_oldest() -> None:
     assert len(house.store.positions) == 2
 
 
-def test_who_falls_behind_has_read_only_what_it_was_given() -> None:
+@pytest.mark.parametrize("wire", ["text", "json"])
+def test_what_has_not_arrived_when_a_connection_breaks_is_new(house: House, wire: str) -> None:
+    bob = account(house, "bob")
+    bob.ask("join", room="lobby")
+    program = account(house, reads=True)
+    nina: Script | Terminal = program
+    if wire == "text":
+        program.ask("quit")
+        nina, _ = arrived(house)
+    nina.enter("lobby")
+    for text in ("one", "nina: two"):
+        if text != "one":
+            nina.transport.stop_reading()
+        bob.ask("say", room="lobby", text=text)
+        bob.ask("tell", to="nina", text=text)
+        tick(house)
+    nina.transport.tear()
+    house.settle()
+    answer = logged_in(house)[1]
+    assert of_room(answer, "lobby") == {"room": "lobby", "unread": 1, "mentions": 1}
+    assert [told["unread"] for told in answer["directs"]] == [1]
+
+
+def test_who_says_goodbye_has_read_all_that_it_was_told(house: House) -> None:
+    bob = account(house, "bob")
+    nina = account(house, reads=True)
+    bob.ask("tell", to="nina", text="one")
+    nina.ask("logout")
+    assert logged_in(house)[1]["directs"] == []
+    other, _ = logged_in(house, reads=True)
+    other.ask("quit")
+    tick(house)
+    bob.ask("tell", to="nina", text="two")
+    nina, answer = logged_in(house, reads=True)
+    assert [told["unread"] for told in answer["directs"]] == [1]
+    nina.ask("quit")
+    assert [told["unread"] for told in logged_in(house)[1]["directs"]] == [1]  # it was not shown
+
+
+def test_what_comes_from_somebody_whom_one_session_ignores_waits_for_the_others(house: House) -> None:
+    bob = account(house, "bob")
+    nina = account(house, reads=True)
+    phone, _ = logged_in(house)
+    bob.ask("tell", to="nina", text="one")
+    nina.ask("ignore", user="bob")
+    bob.ask("tell", to="nina", text="two")
+    tick(house)
+    nina.ask("quit")
+    phone.ask("quit")
+    assert [told["unread"] for told in logged_in(house)[1]["directs"]] == [2]
+
+
+def test_who_falls_behind_has_read_only_what_has_arrived() -> None:
     house = House(trusted=(ip_network("192.0.2.0/24"),))
     nina, bob = account(house, reads=True), Script(house, "bob")
     for one in (nina, bob):
         one.ask("join", room="tea")
+    bob.ask("say", room="tea", text="one")
+    tick(house)
     nina.transport.stop_reading()
     for _ in range(30):
         bob.ask("say", room="tea", text="x" * 5_000)
@@ -309,7 +363,7 @@ def test_who_falls_behind_has_read_only_what_it_was_given() -> None:
     house.settle()
     followed = of_room(logged_in(house)[1], "tea")
     assert followed is not None
-    assert 5 < followed["unread"] < 25
+    assert followed["unread"] == 30
 
 
 def test_what_is_read_on_says_whom_it_mentions() -> None:

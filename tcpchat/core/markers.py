@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 from tcpchat.core.answers import ReadTo
 from tcpchat.core.chat import Chat
@@ -13,7 +14,7 @@ from tcpchat.core.events import ReadOn
 from tcpchat.core.permissions import check_read
 from tcpchat.core.positions import Position
 from tcpchat.core.requests import Enact, ReadDirect, Supply
-from tcpchat.core.state import Direct, Person, Room, Session
+from tcpchat.core.state import Direct, Person, Place, Room, Session
 from tcpchat.errors import ChatError, Code
 
 # After so long what was to be stored is handed over again: it was refused, or the disk is very slow.
@@ -34,6 +35,33 @@ def settle(chat: Chat, session: Session, room: Room) -> None:
     """A session that shows all to somebody at once goes: its account has read so far."""
     if session.reads and session.person is not None:
         _move(chat, session, session.person, room)
+
+
+def settle_directs(chat: Chat, session: Session) -> None:
+    """A session goes that can resume and shows all to somebody at once: what it was told directly is read."""
+    if session.reads and session.ticket is not None:
+        _move_directs(chat, session, session.ticket.places)
+
+
+def arrive(chat: Chat, session: Session, before: Mapping[RoomId, Place]) -> None:
+    """All that a session was told since it stood at ``before`` has arrived: if it shows all at once, that is read."""
+    person = session.person
+    if not session.reads or person is None or not person.registered:
+        return
+    for room in session.rooms.values():
+        _move(chat, session, person, room)
+    _move_directs(chat, session, before)
+
+
+def _move_directs(chat: Chat, session: Session, before: Mapping[RoomId, Place]) -> None:
+    """Move the markers in conversations of which a session was told something since it stood at ``before``."""
+    person = chat.person(session)
+    for direct in person.directs.values():
+        place = before.get(direct.id)
+        if place is not None and direct.other(person).id not in session.ignores:
+            reached = chat.audience.reached(session, direct.id, direct.head)
+            if reached > place[0]:
+                read_on(chat, direct, person, reached, besides=session)
 
 
 def unfollow(chat: Chat, person: Person, room: Room) -> None:
@@ -85,13 +113,16 @@ def read(chat: Chat, session: Session, command: Read, supply: Supply | None) -> 
 
 
 def look(chat: Chat) -> None:
-    """Move the markers of those who are shown at once what was said since the last time."""
+    """Move the markers of those who are shown at once what was said since the last time.
+
+    Of who can resume the markers wait until that has arrived.
+    """
     budget = chat.limits.positions_looked
     while chat.spoken and budget > 0:
         room = chat.spoken.pop(next(iter(chat.spoken)))
         budget -= len(room.members)
         for session, person in room.members.items():
-            if session.reads and person.registered:
+            if session.reads and person.registered and session.ticket is None:
                 _move(chat, session, person, room)
 
 

@@ -16,7 +16,7 @@ from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Crowd, Event, MemberJoined, MemberLeft, Notice, PutOut, Refocused
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.keeping import end, keep
-from tcpchat.core.markers import follow, settle, unfollow, unread
+from tcpchat.core.markers import follow, settle, settle_directs, unfollow, unread
 from tcpchat.core.names import HERE
 from tcpchat.core.permissions import check_enter, check_read, check_write, needs_key, readable
 from tcpchat.core.requests import CreateRoom, ReadPage, Supply, Unlock
@@ -34,6 +34,7 @@ def sign_out(chat: Chat, session: Session) -> None:
     if person is None:
         announcements.forget(chat, session)  # the operator may have watched
         return
+    settle_directs(chat, session)
     for room in list(session.rooms.values()):
         exit_room(chat, session, room)
     chat.audience.leave(EVERYBODY, session)

@@ -14,6 +14,7 @@ from tcpchat.core.entries import RoomId, Seq
 from tcpchat.core.events import Event, Gap
 from tcpchat.core.keeping import DAY_MS, heads, keep_stale, lifetime_ms, logs_of, network_of, stored
 from tcpchat.core.login import check_anonymous, check_welcome
+from tcpchat.core.markers import arrive
 from tcpchat.core.membership import exit_room, sign_out
 from tcpchat.core.permissions import check_read, may
 from tcpchat.core.requests import KeepSession, Recognise, Recognised, Supply
@@ -256,6 +257,7 @@ def _note_read(chat: Chat, session: Session) -> None:
         return
     places = heads(session)
     if places != ticket.places:
-        ticket.places = places
+        before, ticket.places = ticket.places, places
         if ticket.screen:  # a program says by itself what it has
             chat.tickets.touch(session)
+        arrive(chat, session, before)

@@ -251,8 +251,8 @@ def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> list[Session]:
 
 
 def _shows(chat: Chat, session: Session, direct: Direct, seq: Seq) -> bool:
-    """Return whether somebody reads an entry of a conversation at this moment."""
-    return session.reads and chat.audience.reached(session, direct.id, seq) >= seq
+    """Return whether somebody reads an entry of a conversation at this moment; of who can resume that shows later."""
+    return session.reads and session.ticket is None and chat.audience.reached(session, direct.id, seq) >= seq
 
 
 def _waits(chat: Chat, direct: Direct, author: PersonId) -> bool:

@@ -213,6 +213,10 @@ class Desk:
                     deliver(readers[session], data)
                 return
 
+    def awaits(self, session: Session) -> bool:
+        """Return whether anything is owed to ``session``, which reads here, or pending for it."""
+        return session in self.owed or self.ahead.get(session, 0) < len(self.events)
+
     def fan_out(self, ignoring: set[Session], budget: int) -> int:
         """Let everybody read what is pending, ``budget`` of them now; return what is left of it.
 

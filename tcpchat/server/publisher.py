@@ -246,7 +246,16 @@ class Publisher:
     def arrived(self, session: Session) -> bool:
         """Return whether all that one session was told has surely arrived on the peer's machine."""
         reader = self._sessions.get(session)
-        return reader is not None and session not in self._lags and reader.arrived
+        return reader is not None and session not in self._lags and reader.arrived and not self._awaits(session)
+
+    def _awaits(self, session: Session) -> bool:
+        """Return whether one session has yet to be told what others were, since a fan-out takes several turns."""
+        if not self._owing:
+            return False
+        followed = (*session.rooms, EVERYBODY)
+        return any(
+            room in desks and desks[room].awaits(session) for desks in (self._owing, self._waiting) for room in followed
+        )
 
     def take_back(self, session: Session) -> None:
         """Let a session read its rooms from the next event on, having read everything before it."""

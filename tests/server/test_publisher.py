@@ -495,3 +495,22 @@ def test_who_is_mentioned_is_told_so_when_it_catches_up_and_when_it_ignores_some
     stage.turn()
     assert bob.read == "one bob!two three"
     assert carl.read == "one three"
+
+
+def test_nothing_has_arrived_while_a_fan_out_has_yet_to_come_to_somebody(stage: Stage) -> None:
+    crowd = [stage.member(TEA) for _ in range(CROWD)]
+    elsewhere = stage.member(HALL)
+    stage.say("a")
+    assert stage.publisher.arrived(elsewhere.session)
+    stage.turn()
+    assert stage.publisher.arrived(crowd[0].session)
+    assert not stage.publisher.arrived(crowd[-1].session)
+    assert stage.publisher.arrived(elsewhere.session)
+    stage.say("b", room=HALL)  # waits for the end of the other one
+    stage.publisher.flush()
+    assert elsewhere.given == []
+    assert not stage.publisher.arrived(elsewhere.session)
+    for _ in range(4):
+        stage.turn()
+    assert elsewhere.given == [b"b "]
+    assert all(stage.publisher.arrived(one.session) for one in (crowd[-1], elsewhere))
