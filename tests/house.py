@@ -53,6 +53,7 @@ from tcpchat.core.requests import (
     Proven,
     ReadAudit,
     ReadDirect,
+    ReadDirects,
     Reading,
     ReadKey,
     ReadNews,
@@ -65,6 +66,7 @@ from tcpchat.core.requests import (
     SaveAccount,
     Secretive,
     StoredDirect,
+    StoredDirects,
     StoredNews,
     Supply,
     Unlock,
@@ -202,6 +204,10 @@ class MemoryStore:
                 continue
             if isinstance(request, ReadNews):
                 done(self._read_news(request))
+                continue
+            if isinstance(request, ReadDirects):
+                known = [self._direct(room, request.account) for room in request.rooms if room in self.directs]
+                done(StoredDirects(tuple(known)))
                 continue
             if isinstance(request, ReadDirect):
                 done(self._direct(request.room, request.account))

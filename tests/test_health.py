@@ -6,7 +6,7 @@ import pytest
 
 from tcpchat.core.limits import Limits
 from tcpchat.core.roles import ServerRole
-from tcpchat.errors import Code
+from tcpchat.errors import ChatError, Code
 from tests.house import House, Script, Terminal
 from tests.test_order import SECRET, account, refusal
 
@@ -219,3 +219,12 @@ def test_what_was_on_its_way_is_answered_by_its_end(house: House, ada: Script) -
         (answer,) = [line for line in uma.take() if line["op"] == "say"]
         assert answer["status"] == "ok"
         end()
+
+
+def test_no_room_comes_to_be_by_joining_while_space_is_low(house: House) -> None:
+    nina = Script(house, "nina")
+    house.hub.space_known(0)
+    with pytest.raises(ChatError) as refused:
+        nina.ask("join", room="tea")
+    assert refused.value.code is Code.LOW_SPACE
+    assert nina.ask("join", room="lobby")["room"] == "lobby"

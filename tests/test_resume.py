@@ -1012,13 +1012,28 @@ def test_what_was_told_for_the_first_time_to_who_is_away_lives_through_a_kill(ho
     house.settle()
     eve = Script(house, "eve")
     for name in ("bob", "nina"):
-        assert eve.ask("tell", to=name, text="one")["seq"] == 1
+        eve.tell(name, "one")
+    house.store.commit()  # no more than the batch of these words
     other = killed(house)
     for name, their_code in (("bob", theirs), ("nina", code)):
         again, _ = back(other, their_code)
         other.settle()
         again.name = name
         assert again.heard() == [f"eve to {name}: one"]
+
+
+def test_what_an_account_was_told_for_the_first_time_lives_through_a_kill(house: House) -> None:
+    for number, name in ((77, "nina"), (78, "bob")):
+        with_account(house, name, number=number)
+    nina, code = login(house, "nina", password=PASSWORD)
+    bob, _ = login(house, "bob", password=PASSWORD)
+    nina.transport.tear()
+    house.settle()
+    bob.ask("tell", to="nina", text="one")
+    again, _ = back(killed(house), code)
+    again.house.settle()
+    again.name = "nina"
+    assert again.heard() == ["bob to nina: one"]
 
 
 def test_who_begins_a_conversation_still_has_it_after_a_kill(house: House) -> None:
@@ -1175,3 +1190,41 @@ def test_what_a_fan_out_still_owes_is_told_to_who_comes_back(others: int) -> Non
     again = Terminal(house)
     again.type(f"/resume {code}")
     assert [line for line in again.take() if line.startswith("bob: ")] == ["bob: one", "bob: two"]
+
+
+def test_cursors_of_conversations_that_are_not_open_are_good(house: House) -> None:
+    for number, name in ((77, "nina"), (78, "bob"), (79, "eve")):
+        with_account(house, name, number=number)
+    bob, nina, eve = (login(house, name, password=PASSWORD)[0] for name in ("bob", "nina", "eve"))
+    for text in ("one", "two", "three"):
+        with_bob = bob.ask("tell", to="nina", text=text)["room"]
+    with_eve = nina.ask("tell", to="eve", text="hello")["room"]
+    foreign = bob.ask("tell", to="eve", text="secret")["room"]
+    for person in (bob, nina, eve):
+        person.ask("quit")
+    house = killed(house)
+    nina, code = login(house, "nina", password=PASSWORD)
+    nina.transport.tear()
+    house.settle()
+    again, answer = back(house, code, {with_bob: 1, with_eve: {"seq": 1}, foreign: 1, "@ffffffffffffffff": 0})
+    assert [(room["room"], room["code"]) for room in answer["lost"]] == [
+        (foreign, "no-such-room"),
+        ("@ffffffffffffffff", "no-such-room"),
+    ]
+    house.settle()
+    again.name = "nina"
+    assert again.heard() == ["bob to nina: two", "bob to nina: three"]
+    again.transport.tear()
+    house.settle()
+    house.store.failing = True
+    assert back(house, answer["session"], {with_eve: 1})[1]["user"]["name"] == "nina"
+
+
+def test_of_a_guest_who_has_gone_nothing_is_read(house: House) -> None:
+    login(house, "bob")
+    nina, code = login(house, "nina")
+    room = nina.ask("tell", to="bob", text="one")["room"]
+    nina.transport.tear()
+    house.settle()
+    _, answer = back(house, code, {room: 1, "@00000000000000ff": 0})
+    assert [room["room"] for room in answer["lost"]] == ["@00000000000000ff"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tcpchat.core.accounts import Account, is_barred
 from tcpchat.core.chat import Chat
@@ -14,7 +15,7 @@ from tcpchat.core.requests import ReadDirect, StoredDirect, Supply
 from tcpchat.core.state import Direct, Person, Session, direct_id, direct_label
 from tcpchat.errors import ChatError, Code
 
-_LABEL = re.compile("@[0-9a-f]{16}")
+_LABEL = re.compile("@[0-7][0-9a-f]{15}")  # 63 bits
 # What nobody can be called: who has deleted the account, and whose name has gone to another.
 _GONE = "nobody"
 
@@ -48,6 +49,24 @@ def find(chat: Chat, session: Session, name: str, supply: Supply | None) -> Dire
     if _LABEL.fullmatch(name):
         raise ChatError(Code.NO_SUCH_ROOM, f"There is no room called {name}.", room=name)
     raise ChatError(Code.NO_SUCH_ROOM, f"You and {name[1:64]} have said nothing to each other.")
+
+
+def unopened(person: Person, labels: Iterable[str]) -> tuple[RoomId, ...]:
+    """Return the conversations among ``labels`` that an account may have had, and that aren't open for it."""
+    if not person.registered:
+        return ()
+    known = {direct.label for direct in person.directs.values()}
+    return tuple(RoomId(int(label[1:], 16)) for label in labels if _LABEL.fullmatch(label) and label not in known)
+
+
+def reopen(chat: Chat, person: Person, stored: StoredDirect) -> None:
+    """Open a conversation as it is stored, if ``person`` is one of the two."""
+    log = chat.rooms.log(stored.room)
+    if isinstance(log, Direct) and log.has(person.id):
+        other = log.other(person)
+        converse(chat, person, chat.users.by_id(other.id) or other)
+    else:
+        _restored(chat, person, stored, None)
 
 
 def partner(chat: Chat, person: Person, name: str) -> Person:

@@ -99,7 +99,7 @@ def stored(chat: Chat, session: Session, person: Person, ticket: Ticket) -> Stor
                 *places.get(direct.id, (direct.head, direct.epoch)),
             )
             for direct in person.directs.values()
-            if direct.stored
+            if direct.stored or not direct.lasting
         ),
         session.current.id if session.current is not None else None,
         session.ignores,

@@ -14,11 +14,12 @@ from tcpchat.core.chat import Chat
 from tcpchat.core.commands import Join, Leave, ListMembers, ListUsers, Logout, Quit, Switch
 from tcpchat.core.entries import NOBODY
 from tcpchat.core.events import Crowd, Event, MemberJoined, MemberLeft, Notice, PutOut, Refocused
+from tcpchat.core.health import check_write
 from tcpchat.core.history import messages, read_page
 from tcpchat.core.keeping import end, keep
 from tcpchat.core.markers import follow, settle, settle_directs, unfollow, unread
 from tcpchat.core.names import HERE
-from tcpchat.core.permissions import check_enter, check_read, check_write, needs_key, readable
+from tcpchat.core.permissions import check_enter, check_read, needs_key, readable
 from tcpchat.core.requests import CreateRoom, ReadPage, Supply, Unlock
 from tcpchat.core.settings import opens
 from tcpchat.core.state import Room, Session
@@ -187,7 +188,7 @@ def join(chat: Chat, session: Session, command: Join, supply: Supply | None) -> 
             text = f"There is no room called {command.room[:64]}, so it has no key; and a room's name is one word."
             raise ChatError(Code.BAD_FIELD, text, field="key")
         check_created(chat, person, command.room, supply)
-        check_write(chat, session)
+        check_write(chat, session, command)
         _check_rooms(chat, session)
         return CreateRoom(new_record(chat, person, command.room))
     if isinstance(supply, ChatError) and supply.code is not Code.ROOM_EXISTS:

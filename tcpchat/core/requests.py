@@ -89,6 +89,19 @@ class StoredDirect(msgspec.Struct, frozen=True, gc=False):
     seq: Seq | None = None
 
 
+class ReadDirects(Request, frozen=True):
+    """Read the same of several conversations; supplies a `StoredDirects`."""
+
+    rooms: tuple[RoomId, ...]
+    account: PersonId
+
+
+class StoredDirects(msgspec.Struct, frozen=True, gc=False):
+    """Those of the conversations asked for that there are."""
+
+    directs: tuple[StoredDirect, ...]
+
+
 class ReadNews(Request, frozen=True):
     """Find the conversations in which something waits for ``account``, at most ``limit``; supplies a `StoredNews`."""
 
@@ -376,7 +389,7 @@ Result = Committed | Sent | ChatError
 Known = Proven | Invited | Recognised | Unlocked | Protected | IssuedToken | KeyRead | CredentialList
 """What a `Secretive` request comes to."""
 
-Supply = Committed | Sent | Page | AuditPage | StoredDirect | StoredNews | Known | ChatError
+Supply = Committed | Sent | Page | AuditPage | StoredDirect | StoredDirects | StoredNews | Known | ChatError
 """What a performed request gives back to the hub."""
 
 Change = (
@@ -394,7 +407,7 @@ Change = (
 )
 """The requests that go through the one FIFO of commits."""
 
-Reading = ReadPage | ReadAudit | ReadDirect | ReadNews
+Reading = ReadPage | ReadAudit | ReadDirect | ReadDirects | ReadNews
 """The requests that only read what is kept."""
 
 Secretive = Prove | Invite | Recognise | Unlock | Protect | IssueToken | ReadKey | ListCredentials

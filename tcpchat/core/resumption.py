@@ -10,6 +10,7 @@ from tcpchat.core.answers import Goodbye, LostRoom, Resumed, ResumedRoom
 from tcpchat.core.audience import EVERYBODY
 from tcpchat.core.chat import Chat
 from tcpchat.core.commands import ComeBack, Cursors, Detach, Resume, Seen
+from tcpchat.core.directs import other_of, reopen, unopened
 from tcpchat.core.entries import RoomId, Seq
 from tcpchat.core.events import Event, Gap
 from tcpchat.core.keeping import DAY_MS, heads, keep_stale, lifetime_ms, logs_of, network_of, stored
@@ -17,7 +18,7 @@ from tcpchat.core.login import check_anonymous, check_welcome
 from tcpchat.core.markers import arrive
 from tcpchat.core.membership import exit_room, sign_out
 from tcpchat.core.permissions import check_read, may
-from tcpchat.core.requests import KeepSession, Recognise, Recognised, Supply
+from tcpchat.core.requests import KeepSession, Noted, ReadDirects, Recognise, Recognised, StoredDirects, Supply
 from tcpchat.core.roles import Act
 from tcpchat.core.state import Direct, Making, Person, Place, Room, Session, Ticket
 from tcpchat.core.tickets import digest, is_code, new_code
@@ -30,11 +31,15 @@ _PROGRAMS_AT_ONCE = 100
 _STORED_AT_ONCE = 500
 
 
-def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None) -> Resumed | Recognise | KeepSession:
+Returning = Resumed | Recognise | KeepSession | ReadDirects
+"""What resuming a session comes to, or what is needed for it."""
+
+
+def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None) -> Returning:
     """Go on with a session whose connection broke, or is about to; who is a guest here so far isn't any more.
 
     The new code is told once it is stored, or else a crash could leave only codes that nobody knows. Where nothing can
-    be stored just now nobody is kept out for it.
+    be stored just now, or read, nobody is kept out for it.
     """
     if session.ended is not None:
         raise session.ended
@@ -63,6 +68,11 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
         # Now: the end of the old connection may store the session once more before this is told.
         chat.tickets.renew(old, command.session, digest(session.making.token))
         return KeepSession(stored(chat, old, person, ticket))
+    cursors, closed = command.cursors, unopened(person, command.cursors)
+    if closed and isinstance(supply, Noted):
+        return ReadDirects(closed, person.id)
+    if isinstance(supply, StoredDirects):
+        cursors = _reopened(chat, person, cursors, supply)
     code, session.making = session.making.token, Making()
     if chat.tickets.find(code) is not old:
         text = "Your session is just going on from another connection: please try again in a moment."
@@ -73,7 +83,7 @@ def resume(chat: Chat, session: Session, command: Resume, supply: Supply | None)
     _take_over(chat, old, session)
     _leave_closed(chat, session)
     chat.tickets.touch(session)
-    return _go_on(chat, session, command.cursors, places, code)
+    return _go_on(chat, session, cursors, places, code)
 
 
 def detach(chat: Chat, session: Session, command: Detach, supply: Supply | None) -> Goodbye:
@@ -222,6 +232,21 @@ def _asked(chat: Chat, session: Session, cursors: Cursors) -> tuple[dict[RoomId,
         else:
             found[log.id] = (Seq(cursor), log.epoch)
     return found, lost
+
+
+def _reopened(chat: Chat, person: Person, cursors: Cursors, found: StoredDirects) -> Cursors:
+    """Open the conversations of which a client has not all there is; return its cursors but for those it has all of."""
+    left = dict(cursors)
+    for one in found.directs:
+        record = one.record
+        if record is None or other_of(record, person.id) is None:
+            continue
+        cursor = cursors[record.name]
+        if (cursor.seq if isinstance(cursor, Seen) else cursor) == record.head:
+            del left[record.name]
+        else:
+            reopen(chat, person, one)
+    return left
 
 
 def _lost(chat: Chat, session: Session, room: Room) -> LostRoom:

@@ -186,7 +186,21 @@ def _tell(chat: Chat, session: Session, to: str, text: str, once: Sending | None
     direct = converse(chat, person, other)
     if direct.stored:
         return Append(draft, None, once)
+    _note_begun(chat, direct, other)
     return Append(draft, direct.record, once, (person.id, other.id) if direct.lasting else ())
+
+
+def _note_begun(chat: Chat, direct: Direct, person: Person) -> None:
+    """Store with the first word that ``person`` has a conversation: after a crash nobody else would know of it.
+
+    One of two accounts may be an old one, whose numbers are known once the word is committed.
+    """
+    if direct.lasting:
+        return
+    for session in person.sessions:
+        if session.ticket is not None and direct.id not in session.ticket.places:
+            session.ticket.places[direct.id] = (Seq(0), direct.epoch)
+            keep(chat, session)
 
 
 def _note_spoken(chat: Chat, room: Room, person: Person) -> None:
@@ -228,9 +242,9 @@ def _deliver(chat: Chat, direct: Direct, entries: list[Entry]) -> list[Session]:
         for session in person.sessions:
             if session.ticket is not None and (first or direct.id not in session.ticket.places):
                 session.ticket.places.setdefault(direct.id, (Seq(entries[0].seq - 1), direct.epoch))
-                if person.id == entries[0].draft.author:
+                if person.id == entries[0].draft.author or not direct.lasting:
                     chat.tickets.touch(session)
-                else:  # at once: after a crash nobody else would know that there is something to be told
+                else:
                     begun.append(session)
         for entry in entries:
             author = entry.draft.author

@@ -14,12 +14,12 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from tcpchat.core.limits import Limits
-from tcpchat.core.requests import ReadAudit, ReadDirect, Reading, ReadNews, Supply
+from tcpchat.core.requests import ReadAudit, ReadDirect, ReadDirects, Reading, ReadNews, Supply
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.commits import ReactorThreads
 from tcpchat.store.connections import ThreadConnections
 from tcpchat.store.order import read_audit
-from tcpchat.store.positions import read_direct, read_news
+from tcpchat.store.positions import read_direct, read_directs, read_news
 from tcpchat.store.reading import read_page
 
 # Enough to keep one core busy while another read waits for the disk.
@@ -110,6 +110,8 @@ class PageReaders:
                     return self._connections.read(partial(read_audit, request=request))
                 case ReadDirect():
                     return self._connections.read(partial(read_direct, request=request))
+                case ReadDirects():
+                    return self._connections.read(partial(read_directs, request=request))
                 case ReadNews():
                     return self._connections.read(partial(read_news, request=request))
             return self._connections.read(partial(read_page, request=request, page_bytes=self._limits.page_bytes))

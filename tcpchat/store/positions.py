@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Row, and_, bindparam, delete, insert,
 
 from tcpchat.core.entries import PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.positions import Marker, Markers
-from tcpchat.core.requests import ReadDirect, ReadNews, StoredDirect, StoredNews
+from tcpchat.core.requests import ReadDirect, ReadDirects, ReadNews, StoredDirect, StoredDirects, StoredNews
 from tcpchat.store.schema import entries, positions, rooms
 
 
@@ -60,14 +60,19 @@ def load_positions(engine: Engine) -> list[Marker]:
 
 def read_direct(connection: Connection, request: ReadDirect) -> StoredDirect:
     """Return a conversation with the marker of one of its two. Raises DBAPIError."""
+    found = read_directs(connection, ReadDirects((request.room,), request.account)).directs
+    return found[0] if found else StoredDirect(request.room, None)
+
+
+def read_directs(connection: Connection, request: ReadDirects) -> StoredDirects:
+    """Return conversations, those that there are, with the markers of one account in them. Raises DBAPIError."""
     mine = and_(positions.c.room == rooms.c.id, positions.c.account == request.account)
     wanted = (
         select(rooms, positions.c.seq)
         .outerjoin(positions, mine)
-        .where(rooms.c.id == request.room, rooms.c.direct.is_(True), rooms.c.deleted.is_(None))
+        .where(rooms.c.id.in_(request.rooms), rooms.c.direct.is_(True), rooms.c.deleted.is_(None))
     )
-    row = connection.execute(wanted).one_or_none()
-    return StoredDirect(request.room, None) if row is None else _direct(row)
+    return StoredDirects(tuple(_direct(row) for row in connection.execute(wanted)))
 
 
 def read_news(connection: Connection, request: ReadNews) -> StoredNews:

@@ -104,6 +104,40 @@ def test_sessions_live_through_a_restart(daemon: Daemon, end: signal.Signals) ->
     assert person.hear("bob: three")[-1] == "bob: three"
 
 
+def test_what_is_told_for_the_first_time_to_who_is_away_lives_through_a_kill(daemon: Daemon) -> None:
+    nina, code = program(daemon, "nina")
+    reset(nina)
+    eventually(lambda: ": the connection broke" in daemon.log, lambda: daemon.log)
+    bob = daemon.json("bob")
+    told = bob.request("tell", to="nina", text="one")
+    bob.request("ping")
+    daemon.stop(signal.SIGKILL)
+    daemon.start()
+    again = daemon.json()
+    assert again.request("resume", session=code, cursors={})["lost"] == []
+    assert again.event("message", room=told["room"])["text"] == "one"
+
+
+def test_an_old_conversation_is_found_by_its_cursor(daemon: Daemon) -> None:
+    people = {}
+    for name in ("nina", "bob"):
+        people[name] = daemon.json(name)
+        people[name].request("register", password="correct PLANTED horse")
+    for text in ("one", "two"):
+        room = people["bob"].request("tell", to="nina", text=text)["room"]
+    for person in people.values():
+        person.request("quit")
+    daemon.restart()
+    nina = daemon.json()
+    code = nina.request("login", name="nina", password="correct PLANTED horse")["session"]
+    reset(nina)
+    again = daemon.json()
+    assert again.request("resume", session=code, cursors={room: 1, "@ffffffffffffffff": 1})["lost"] == [
+        {"room": "@ffffffffffffffff", "code": "no-such-room", "message": "There is no such room any more."}
+    ]
+    assert again.event("message", room=room)["text"] == "two"
+
+
 def test_no_code_is_in_the_log_or_the_data_directory(daemon: Daemon) -> None:
     nina, code = program(daemon, "nina")
     _, shown = arrive(daemon, "tom")

@@ -7,8 +7,18 @@ from sqlalchemy import select
 
 from tcpchat.core.entries import Draft, Kind, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.positions import Marker, Markers
-from tcpchat.core.requests import Append, Enact, ReadDirect, ReadNews, SaveAccount, StoredDirect, StoredNews
-from tcpchat.store.positions import load_positions, read_direct, read_news
+from tcpchat.core.requests import (
+    Append,
+    Enact,
+    ReadDirect,
+    ReadDirects,
+    ReadNews,
+    SaveAccount,
+    StoredDirect,
+    StoredDirects,
+    StoredNews,
+)
+from tcpchat.store.positions import load_positions, read_direct, read_directs, read_news
 from tcpchat.store.schema import positions
 from tests.store.material import ANNA, GARDEN, KITCHEN, NOW, Store, remove, say, told
 from tests.store.test_accounts import account, deleted
@@ -120,6 +130,16 @@ def test_a_conversation_is_found_with_one_s_own_marker(store: Store) -> None:
     assert direct(store, FIRST, CARL).seq is None
     for missing in (GARDEN, RoomId(104)):
         assert direct(store, missing, ANNA) == StoredDirect(missing, None)
+    store.close()
+
+
+def test_several_conversations_are_found_at_once(store: Store) -> None:
+    store.furnish(GARDEN)
+    store.commit(tell(FIRST, BOB, "one"), tell(SECOND, BOB, "two", by=CARL), keep(Marker(BOB, FIRST, Seq(1))))
+    with store.reading.connect() as connection:
+        found = read_directs(connection, ReadDirects((FIRST, SECOND, GARDEN, RoomId(104)), BOB)).directs
+        assert {(one.room, one.seq) for one in found} == {(FIRST, 1), (SECOND, 0)}
+        assert read_directs(connection, ReadDirects((RoomId(104),), BOB)) == StoredDirects(())
     store.close()
 
 
