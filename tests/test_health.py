@@ -139,7 +139,7 @@ def test_an_admin_is_told_how_the_server_is(house: House, ada: Script, bob: Scri
     began = house.chat.now()
     house.clock.advance(60)
     health = ada.ask("health")
-    assert health == {"store": "ok", "since": began, "uptime": 60, "people": 2, "rooms": 2}
+    assert health == {"store": "ok", "since": began, "uptime": 60, "people": 2, "rooms": 2, "detached": 0}
     house.hub.space_known(LEAST * 3)
     house.hub.store_changed("disk I/O error")
     failed = house.chat.now()
@@ -228,3 +228,17 @@ def test_no_room_comes_to_be_by_joining_while_space_is_low(house: House) -> None
         nina.ask("join", room="tea")
     assert refused.value.code is Code.LOW_SPACE
     assert nina.ask("join", room="lobby")["room"] == "lobby"
+
+
+def test_an_admin_is_told_who_is_there_without_a_connection(house: House, ada: Script, bob: Script) -> None:
+    bob.transport.tear()
+    broke = house.chat.now()
+    assert (ada.ask("health")["people"], ada.ask("health")["detached"]) == (2, 1)
+    told = {one["name"]: one.get("detached") for one in ada.ask("sessions")["sessions"]}
+    assert told == {"ada": None, "bob": broke}
+    person = Terminal(house)
+    for line in (f"/login ada {SECRET}", "/health", "/sessions bob"):
+        person.type(line)
+    lines = person.take()
+    assert "Sessions without a connection just now: 1." in lines
+    assert ", without a connection since 22:13 UTC on Tuesday 14 November 2023, in tea." in lines[-1]

@@ -1228,3 +1228,34 @@ def test_of_a_guest_who_has_gone_nothing_is_read(house: House) -> None:
     house.settle()
     _, answer = back(house, code, {room: 1, "@00000000000000ff": 0})
     assert [room["room"] for room in answer["lost"]] == ["@00000000000000ff"]
+
+
+def test_who_was_kicked_meanwhile_is_told_at_a_terminal_and_to_a_program(house: House) -> None:
+    boss = Script(house, operator=True)
+    nina, code = arrive(house, "nina")
+    tom, theirs = login(house, "tom", "lobby")
+    login(house, "bob", "lobby")
+    nina.take()
+    boss.ask("kick", room="lobby", user="bob", reason="noise")
+    house.settle()
+    assert [line for line in nina.take() if "bob" in line] == ["operator put bob out of lobby: noise"]
+    login(house, "eve", "lobby")
+    house.hub.tick()
+    for person in (nina, tom):
+        person.transport.tear()
+    boss.ask("kick", room="lobby", user="eve")
+    again = Terminal(house)
+    again.type(f"/resume {code}")
+    assert [line for line in again.take() if "eve" in line and "Now in" not in line] == [
+        "operator put eve out of lobby."
+    ]
+    program, _ = back(house, theirs)
+    house.settle()
+    deeds = [line["data"] for line in program.take() if line["op"] == "moderated"]
+    assert [(deed["deed"]["user"], deed["late"]) for deed in deeds] == [("eve", True)]
+
+
+@pytest.mark.parametrize(("seconds", "days", "kept"), [(0, 0, False), (600, 0, True), (0, 3, True)])
+def test_the_server_says_whether_sessions_are_kept(seconds: float, days: float, kept: bool) -> None:
+    house = House(Limits(resume_guest_seconds=seconds, resume_account_days=days))
+    assert ("resume" in Script(house).ask("hello")["features"]) is kept

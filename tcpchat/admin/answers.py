@@ -42,7 +42,7 @@ def accounts(answer: Json, data: Json) -> Iterator[str]:
 
 
 def sessions(answer: Json, data: Json) -> Iterator[str]:
-    """Yield who is connected from where: first those from the addresses with most connections."""
+    """Yield who is, or was, connected from where: first those from the addresses with most connections."""
     found = answer["sessions"]
     count = Counter(one["address"] for one in found)
     rows = [
@@ -52,11 +52,12 @@ def sessions(answer: Json, data: Json) -> Iterator[str]:
             "yes" if one["registered"] else "no",
             "yes" if one["secure"] else "no",
             moment(one["since"]),
+            moment(one.get("detached")),
             ", ".join(one["rooms"]),
         )
         for one in sorted(found, key=lambda one: (-count[one["address"]], one["address"], one["since"]))
     ]
-    yield from table(("address", "name", "account", "tls", "since", "rooms"), rows)
+    yield from table(("address", "name", "account", "tls", "since", "left behind", "rooms"), rows)
 
 
 def bans(answer: Json, data: Json) -> Iterator[str]:
@@ -161,6 +162,7 @@ def health(answer: Json, data: Json) -> Iterator[str]:
     if "free_bytes" in answer:
         rows += [("free bytes", f"{answer['free_bytes']:,}"), ("of these needed", f"{answer['free_bytes_least']:,}")]
     rows += [(name, f"{answer[name]:,}") for name in ("people", "rooms")]
+    rows.append(("sessions left behind", f"{answer['detached']:,}"))
     yield from table(("what", "is"), [*rows, ("up for seconds", f"{answer['uptime']:,}")])
 
 

@@ -408,7 +408,8 @@ class Health(Answer, frozen=True):
 
     ``store`` is ``ok``, ``low-space`` or ``failing``, since ``since``; ``error`` is what the database last failed with,
     at ``failed``, also if it works again. ``free_bytes`` are left where the database is, if that is this machine;
-    below ``free_bytes_least`` nothing can be written.
+    below ``free_bytes_least`` nothing can be written. ``detached`` sessions have no connection just now; those who have
+    none but these are among the ``people``.
     """
 
     store: str
@@ -420,6 +421,7 @@ class Health(Answer, frozen=True):
     failed: Moment | UnsetType = UNSET
     free_bytes: int | UnsetType = UNSET
     free_bytes_least: int | UnsetType = UNSET
+    detached: int = 0
 
 
 class StopPlanned(Answer, frozen=True):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import replace
 
 from tcpchat.core.chat import Chat
 from tcpchat.core.entries import Entry, RoomId
-from tcpchat.core.events import Event, Gap, Members, Message
+from tcpchat.core.events import Event, Gap, Members, Message, Moderated
 from tcpchat.core.history import direct_message, event_of, read_page, shown
 from tcpchat.core.mentions import marked
 from tcpchat.core.permissions import may_read
@@ -55,8 +56,12 @@ def _events(chat: Chat, entries: list[Entry], log: Room | Direct, session: Sessi
     """Return entries as ``session`` would have been told of them."""
     wanted = shown(chat, entries, log, session)
     if isinstance(log, Room):
-        events = [(entry, event_of(entry, log.label)) for entry in wanted]
-        return [
-            marked(chat, log, entry, event, session) if isinstance(event, Message) else event for entry, event in events
-        ]
+        return [_event(chat, entry, log, session) for entry in wanted]
     return [direct_message(entry, log, chat.person(session)) for entry in wanted]
+
+
+def _event(chat: Chat, entry: Entry, room: Room, session: Session) -> Event:
+    event = event_of(entry, room.label)
+    if isinstance(event, Message):
+        return marked(chat, room, entry, event, session)
+    return replace(event, late=True) if isinstance(event, Moderated) else event

@@ -16,6 +16,7 @@ from tcpchat.core.commands import Complete, Create, Delete, Hello, ListRooms, Pi
 from tcpchat.core.confusables import skeleton
 from tcpchat.core.entries import LOBBY_ID, NOBODY, PersonId, RoomId, RoomRecord, Seq
 from tcpchat.core.events import Refocused, RoomCreated, RoomDeleted
+from tcpchat.core.limits import Limits
 from tcpchat.core.markers import unread
 from tcpchat.core.names import check_name, fold
 from tcpchat.core.permissions import check_delete, is_listed, why_closed
@@ -41,6 +42,9 @@ FEATURES = (
 )
 
 
+_LASTING_FEATURES = tuple(feature for feature in FEATURES if feature != "resume")
+
+
 def hello(chat: Chat, session: Session, command: Hello, supply: Supply | None) -> Greeting:
     """Describe the server."""
     limits = chat.limits
@@ -48,7 +52,7 @@ def hello(chat: Chat, session: Session, command: Hello, supply: Supply | None) -
         server=chat.identity.server,
         version=chat.identity.version,
         protocol=PROTOCOL,
-        features=FEATURES,
+        features=FEATURES if _keeps_sessions(limits) else _LASTING_FEATURES,
         limits={
             "line_bytes": limits.line_bytes,
             "text_bytes": limits.text_bytes,
@@ -63,6 +67,10 @@ def hello(chat: Chat, session: Session, command: Hello, supply: Supply | None) -
         guests=chat.policy.guests,
         registration=chat.policy.registration,
     )
+
+
+def _keeps_sessions(limits: Limits) -> bool:
+    return bool(limits.resume_guest_seconds or limits.resume_account_days)
 
 
 def ping(chat: Chat, session: Session, command: Ping, supply: Supply | None) -> Done:

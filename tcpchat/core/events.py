@@ -111,7 +111,10 @@ class Invited(Event, frozen=True):
 
 
 class Moderated(Event, frozen=True):
-    """An entry of a room's log that says what a moderator did."""
+    """An entry of a room's log that says what a moderator did.
+
+    ``late``: the reader was not told meanwhile who came and went, and so not of who was kicked.
+    """
 
     op: ClassVar[str] = "moderated"
     room: str
@@ -119,6 +122,7 @@ class Moderated(Event, frozen=True):
     at: Moment
     from_: str = msgspec.field(name="from")
     deed: Deed
+    late: bool | UnsetType = UNSET
 
 
 class ServerEvent(Event, frozen=True):

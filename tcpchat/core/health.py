@@ -38,6 +38,7 @@ def ask(chat: Chat, session: Session, command: acts.AskHealth, supply: Supply | 
         store.failed or UNSET,
         store.free_bytes if store.free_bytes is not None else UNSET,
         chat.limits.free_bytes_least if known else UNSET,
+        len(chat.tickets),
     )
 
 

@@ -20,6 +20,7 @@ from tcpchat.core.answers import (
     Refusal,
     RoomState,
     SessionList,
+    SessionSummary,
     StopPlanned,
     Watched,
 )
@@ -131,7 +132,7 @@ def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
         case SessionList(sessions):
             return [
                 f"{one.name} from {one.address or 'this machine'}{' by TLS' if one.secure else ''}, since "
-                f"{_moment(one.since, view)}, in {', '.join(one.rooms) or 'no room'}."
+                f"{_moment(one.since, view)}{_left_behind(one, view)}, in {', '.join(one.rooms) or 'no room'}."
                 for one in sessions
             ] or ["Nobody is here."]
         case AccountList(accounts, more):
@@ -157,6 +158,10 @@ def phrase_order(asked: object, answer: Answer, view: View) -> list[str] | None:
     return None
 
 
+def _left_behind(one: SessionSummary, view: View) -> str:
+    return f", without a connection since {_moment(one.detached, view)}" if one.detached else ""
+
+
 def _store(state: str) -> str:
     words = {
         "ok": "works",
@@ -176,6 +181,8 @@ def _health(health: Health, view: View) -> list[str]:
     people = "1 person is" if health.people == 1 else f"{health.people} people are"
     rooms = "1 room" if health.rooms == 1 else f"{health.rooms} rooms"
     lines.append(f"The server is up for {span(health.uptime * 1000)}; {people} here, and there are {rooms}.")
+    if health.detached:
+        lines.append(f"Sessions without a connection just now: {health.detached:,}.")
     return lines
 
 

@@ -232,9 +232,9 @@ def _phrase(event: Event, view: View, me: str, *, current: bool) -> str:
             return f"It is {view.day(at)}."
         case Notice(text):
             return text
-        case Moderated(room, _, _, name, deed):
+        case Moderated(room, _, _, name, deed, late):
             # Who is kicked has just been seen to go.
-            return "" if deed.act == "kick" else phrase_deed(name, deed, room, view)
+            return "" if deed.act == "kick" and not late else phrase_deed(name, deed, room, view)
         case PutOut():
             return phrase_put_out(event, view)
         case Invited(room, by):

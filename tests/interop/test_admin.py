@@ -100,9 +100,11 @@ def test_every_command_in_both_forms(daemon: Daemon, admin: Admin) -> None:
         ["127.0.0.1", "nina", "no", "no"],
         ["127.0.0.1", "bob", "no", "no"],
     ]
+    assert "LEFT BEHIND" in admin.lines("sessions")[0]
     assert admin.json("sessions", "bob")["sessions"][0]["rooms"] == ["tea"]
     health = admin.json("health")
     assert (health["store"], health["people"]) == ("ok", 2)
+    assert health["detached"] == 0
     assert health["free_bytes"] > health["free_bytes_least"]
     assert [" ".join(line.split()) for line in admin.lines("health")][:2] == ["WHAT IS", "store ok"]
     assert admin.lines("limits")[1].split() == ["line_bytes", "65,536", "bytes"]

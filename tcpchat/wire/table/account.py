@@ -38,7 +38,7 @@ ROWS = (
     Row(
         commands.ComeBack,
         GROUP,
-        "Go on where the screen stopped when your connection broke; the code was shown when you came.",
+        "Go on where the screen stopped when your connection broke, by the code that was shown when you came, if any.",
         words=("/resume",),
         parameters=(Parameter("CODE", "session", rest=True),),
         example="/resume kx3m-7pqa-b2zw-ymth",

@@ -197,7 +197,7 @@ ROWS = (
         "Tell whether the server can keep what is said, and how much space is left.",
         op="health",
         reply="store (ok, low-space or failing), since, uptime (seconds), people, rooms, error?, failed?, free_bytes?, "
-        "free_bytes_least?",
+        "free_bytes_least?, detached",
         words=("/health",),
         example="/health",
     ),
@@ -207,7 +207,7 @@ ROWS = (
         "List who is connected from where, or where somebody is.",
         op="sessions",
         data="user?",
-        reply="sessions: [{name, address, secure, registered, since, rooms}], at most 1,000",
+        reply="sessions: [{name, address, secure, registered, since, rooms, detached?}], at most 1,000",
         words=("/sessions",),
         parameters=(Parameter("USER", "user", default=""),),
         example="/sessions bob",
