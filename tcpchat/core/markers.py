@@ -71,9 +71,11 @@ def unfollow(chat: Chat, person: Person, room: Room) -> None:
 
 
 def is_reading(chat: Chat, account: PersonId, room: RoomId) -> bool:
-    """Return whether somebody reads at this moment what is said in a room."""
+    """Return whether somebody reads at this moment what is said in a room: a dead connection may not be known yet."""
     person = chat.users.by_id(account)
-    return person is not None and any(session.reads and room in session.rooms for session in person.sessions)
+    return person is not None and any(
+        session.reads and room in session.rooms and chat.audience.arrived(session) for session in person.sessions
+    )
 
 
 def unread(chat: Chat, account: PersonId, room: Room, position: Position) -> tuple[int, int]:
