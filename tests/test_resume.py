@@ -1154,11 +1154,14 @@ def test_a_code_that_is_none_says_how_they_look(house: House) -> None:
     ]
 
 
-@pytest.mark.parametrize("form", ["{}", "resume {}", "It was /resume {}, I think", "Resume {} "])
-def test_a_code_is_not_said_by_mistake(house: House, form: str) -> None:
+@pytest.mark.parametrize(
+    ("form", "separator"),
+    [("{}", "-"), ("resume {}", "-"), ("It was /resume {}, I think", "-"), ("Resume {} ", " ")],
+)
+def test_a_code_is_not_said_by_mistake(house: House, form: str, separator: str) -> None:
     bob, (nina, code) = Terminal(house, "bob"), arrive(house, "nina")
     bob.take()
-    nina.type(form.format(code))
+    nina.type(form.format(code.replace("-", separator)))
     assert nina.take() == [
         "That looks like the code of a session, which nobody else should know, so it was not said. "
         "Type yes to say it all the same:"

@@ -106,7 +106,7 @@ def understand(line: str, *, named: bool) -> Command | Answer | Adjust | None:
     if not named:
         code = _bare_code(line)
         return ComeBack(code) if code else Arrive(line)
-    slip = _CODE_SLIP if _tells_code(line) else _SLIP if _is_slip(line) else ""
+    slip = _slip(line)
     return Dialog((slip,), partial(_confirmed, line), hidden=False) if slip else Say(HERE, line)
 
 
@@ -210,22 +210,22 @@ def _room(setting: str, value: str) -> SetRoom:
     raise ChatError(Code.BAD_FIELD, f"A room can't be set so: type {usage}.", field=field)
 
 
-def _is_slip(line: str) -> bool:
-    """Return whether a line of speech looks like a command with a password that was mistyped."""
+def _slip(line: str) -> str:
+    """Return what is asked about a line of speech with what looks like a secret in it; nothing about all others.
+
+    That is the code of a session, or a command with a password that was mistyped.
+    """
+    if line.count("-") > 2 and _CODE.search(line) is not None:
+        return _CODE_SLIP
     bare = line.lstrip(_MARKS)
     words = bare.lower().split()
     if not 2 <= len(words) <= _PHRASE_WORDS:
-        return False
+        return ""
+    if words[0] == "resume" and _bare_code(line):
+        return _CODE_SLIP
     if len(words) > _SLIP_WORDS and bare == line:
-        return words[0] in _TELLING and words[1] not in _VERBS
-    return bool(get_close_matches(words[0], _SECRETIVE, n=1, cutoff=0.8))
-
-
-def _tells_code(line: str) -> bool:
-    """Return whether a line of speech has what looks like the code of a session, for all to read."""
-    if line.count("-") > 2 and _CODE.search(line) is not None:
-        return True
-    return "resume" in line[:_CODE_CHARACTERS].lower() and bool(_bare_code(line))  # four short words are speech
+        return _SLIP if words[0] in _TELLING and words[1] not in _VERBS else ""
+    return _SLIP if get_close_matches(words[0], _SECRETIVE, n=1, cutoff=0.8) else ""
 
 
 def _bare_code(line: str) -> str:
