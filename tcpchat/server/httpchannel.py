@@ -200,6 +200,9 @@ class HttpChannel(HTTPChannel):
             self._owner.answered()
 
     def _respondToBadRequestAndDisconnect(self) -> None:
+        if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
+            self._refuse(431, b"The headers are too long, or too many.\n")
+            return
         self._refuse(400, b"That is not HTTP/1.1 as RFC 9112 has it.\n")
 
     def _refuse(self, status: int, text: bytes, header: bytes = b"") -> None:
