@@ -179,8 +179,8 @@ class ChatProtocol(LineSplitter):
             self._connection.hurry()
         self._roster.remove(self)
         self._entrance.leave()
-        if self._connection is not None and self._connection.over:
-            self._connection = None
+        if self._connection is None or self._connection.over:
+            self._connection = self._web = None
         if self._unlogged or (self._reason == _BY_PEER and self._entrance.unheard):
             return
         self._log.info(
@@ -222,6 +222,8 @@ class ChatProtocol(LineSplitter):
         self.clearLineBuffer()
         if self._web is not None:
             last += self._web.farewell()
+            if self._lost:  # it knows us
+                self._web = None
         self._outbox.finish(last, half_closed=self._half_closed)
         if not self._half_closed and not self._lost:
             self.transport.resumeProducing()  # to see the peer close, and to let go of what it still sends

@@ -26,6 +26,10 @@ from tcpchat.server.webnames import WebNames
 _DEFLATE = ServerPerMessageDeflateFactory(
     server_no_context_takeover=True, client_no_context_takeover=True, client_max_window_bits=12
 )
+# The parser takes pings within a message, and what compression adds, for parts of the message.
+_SPARE_BYTES = 1024
+_VERSION = "13"
+_WAY = f"This is the way to WebSocket, version {_VERSION}."
 
 
 class ChatSite(Site):
@@ -128,17 +132,25 @@ class _Socket(Resource):
         if site.full():
             request.setHeader("Retry-After", "10")
             return _Text(503, "The server is full. Please try again later.").render_GET(request)
-        protocol = ServerProtocol(state=OPEN, extensions=[_DEFLATE], max_size=site.limits.line_bytes)
+        protocol = ServerProtocol(state=OPEN, extensions=[_DEFLATE], max_size=site.limits.line_bytes + _SPARE_BYTES)
         words = (word.decode("latin-1") for word in (request.path, request.method, request.clientproto))
         path, method, version = words
         response = protocol.accept(Handshake(path, headers, method, version))
         if response.status_code != 101:
+            if any(other != _VERSION for other in headers.get_all("Sec-WebSocket-Version")):
+                return self._other_version(request)
             for name in ("Upgrade", "Allow"):
                 if name in response.headers:
                     request.setHeader(name, response.headers[name])
-            return _Text(response.status_code, "This is the way to WebSocket, version 13.").render_GET(request)
+            return _Text(response.status_code, _WAY).render_GET(request)
         request.upgrade(protocol, response.serialize())
         return NOT_DONE_YET
+
+    def _other_version(self, request: Visit) -> bytes:
+        """Say which version is spoken (RFC 6455 section 4.4)."""
+        request.setHeader("Upgrade", "websocket")
+        request.setHeader("Sec-WebSocket-Version", _VERSION)
+        return _Text(426, _WAY).render_GET(request)
 
 
 def _wants_upgrade(request: Request) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import BINARY, CONT, PING, TEXT, Close, CloseCode, Frame
+from websockets.frames import BINARY, CONT, TEXT, Close, CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
@@ -22,8 +22,9 @@ from tcpchat.wire.frames import PLAIN, FramedCodec, Framing, deflated
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.older import OlderCodec, is_older
 
-# What is parsed at a time: of compressed frames so much may become a thousand times as much.
-_PIECE_BYTES = 4 * 1024
+# What is parsed at a time: so much may be 170 frames, or become a thousand times as much when it is inflated. Either
+# takes a millisecond or a few, and then others go first.
+_PIECE_BYTES = 1024
 # With these a peer ends in peace. 1001 is what a browser says of a page that is left or loaded again: it may come back.
 _GOODBYES = (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD)
 # The codes for what the peer is told when we close; for all else it is a rule that it has met.
@@ -63,8 +64,9 @@ class Owner(Protocol):
 class WebSocket:
     """The frames of one peer: messages for the lines' queue, and whatever else WebSocket has to say.
 
-    ``protocol`` has its handshake behind it. Pings are answered at once, and the close once all is answered. Frames
-    that are no messages, pieces of messages, and compressed ones cost the peer the time that they take.
+    ``protocol`` has its handshake behind it. Pings are answered at once, and the close once all is answered. What
+    comes with frames that are no messages, empty ones, pieces of messages, and what is compressed costs the peer the
+    time that it takes.
     """
 
     __slots__ = (
@@ -91,7 +93,7 @@ class WebSocket:
         self._closed = closed
         # What has come and is not parsed yet, and the pieces of a message that is not whole.
         self._raw = b""
-        self._pieces: list[bytes] = []
+        self._pieces = bytearray()
         self._parsing = False
         # Until when nothing is parsed, since it was much work; whether nothing more comes; and what we close for.
         self._resting: IDelayedCall | None = None
@@ -118,8 +120,7 @@ class WebSocket:
         self._parsing = True
         try:
             while self._raw and not self._owner.holding and self._resting is None:
-                size = _PIECE_BYTES if self._protocol.extensions else len(self._raw)
-                piece, self._raw = self._raw[:size], self._raw[size:]
+                piece, self._raw = self._raw[:_PIECE_BYTES], self._raw[_PIECE_BYTES:]
                 self._parse(piece)
         finally:
             self._parsing = False
@@ -155,14 +156,20 @@ class WebSocket:
                 call.cancel()
         closed, self._closed = self._closed, _nothing
         closed()
+        # The parser and its last error know each other, and with them the frame that was wrong: nobody is to wait for
+        # the collector.
+        self._protocol.parser.close()
+        self._protocol.parser_exc = None
 
     def _parse(self, piece: bytes) -> None:
         began = self._pace.meter() if self._pace is not None else 0.0
         self._protocol.receive_data(piece)
         messages, odd = self._messages(self._protocol.events_received())
-        if odd and self._pace is not None and (rest := self._pace.spent(began, self._owner.person)):
-            self._owner.transport.pauseProducing()
-            self._resting = self._clock.callLater(rest, self._rested)
+        if odd and self._pace is not None:
+            rest = self._pace.spent(began, self._owner.person)
+            if rest or self._raw:
+                self._owner.transport.pauseProducing()
+                self._resting = self._clock.callLater(rest, self._rested)
         written = b"".join(self._protocol.data_to_send())
         if self._protocol.state is OPEN:
             if written:
@@ -191,14 +198,20 @@ class WebSocket:
                 break
             elif frame.opcode is TEXT or frame.opcode is CONT:
                 odd = True
-                if frame.data:
-                    self._pieces.append(bytes(frame.data))
+                self._pieces += frame.data
                 if not frame.fin:
                     continue
-                message, self._pieces = b"".join(self._pieces), []
+                message = bytes(self._pieces)
+                self._pieces.clear()
             else:
-                odd = odd or frame.opcode is PING
+                odd = True
                 continue
+            if not message:
+                odd = True
+                continue
+            if len(message) > self._limits.line_bytes:
+                self._protocol.fail(CloseCode.MESSAGE_TOO_BIG, "the message is too long")
+                break
             if not message.isascii() and not _is_text(message):
                 self._protocol.fail(CloseCode.INVALID_DATA, "a message is not UTF-8")
                 break

@@ -7,10 +7,16 @@ a process of its own, so that it takes no time from whoever measures.
 from __future__ import annotations
 
 import json
+import os
+import select
 import socket
+import struct
 import sys
+import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+
+from tests.interop.rawwebsocket import CONTINUATION, PING, PONG, TEXT, deflate, encode, handshake
 
 # As many networks as somebody may rent for a while: each has limits of its own.
 _NETWORKS = 50
@@ -20,6 +26,14 @@ _SHOVE_BYTES = 64 * 1024
 _ENDLESS_BYTES = 4 * 1024 * 1024
 _MOVERS = 40
 _ROOM = "lobby"
+# How many connections by WebSocket send at once.
+_PAGES = 8
+_DEFLATE = "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
+# What it becomes: about as much as fits into the compressed bytes that a message may have.
+_BOMB_BYTES = 60 * 1024 * 1024
+# How long they pour, and a moment of rest after each packet, so that the flood leaves the daemon its core.
+_POUR_SECONDS = 4.0
+_BREATH_SECONDS = 0.001
 
 
 def _connect(port: int, number: int) -> socket.socket:
@@ -72,6 +86,85 @@ def joins_and_leaves(port: int, count: int) -> None:
                 pass
 
 
+def _page(port: int, number: int, *, compressed: bool = False) -> socket.socket:
+    """Return a connection that has agreed on WebSocket and logged in; its end is a reset."""
+    name = f"page{number}-{os.getpid()}"  # which no earlier flood has left behind
+    sock = _connect(port, number)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sock.sendall(handshake(Sec_WebSocket_Extensions=_DEFLATE if compressed else None))
+    sock.sendall(encode(TEXT, json.dumps({"op": "login", "id": "in", "data": {"name": name}}).encode()))
+    answer = b""
+    while b'"id":"in"' not in answer:
+        chunk = sock.recv(_SHOVE_BYTES)
+        if not chunk:
+            raise ConnectionError(answer)
+        answer += chunk
+    return sock
+
+
+def _pour(port: int, frames: bytes, *, compressed: bool = False) -> None:
+    """Send ``frames`` again and again for a while, by several connections that read what they get."""
+    end = time.monotonic() + _POUR_SECONDS
+    packet = memoryview(frames * (_SHOVE_BYTES // len(frames) + 1))
+    with ExitStack() as stack:
+        pages = [_page(port, number, compressed=compressed) for number in range(_PAGES)]
+        left = {stack.enter_context(sock): packet for sock in pages}
+        for sock in pages:
+            sock.setblocking(False)
+        while (seconds := end - time.monotonic()) > 0:
+            readable, writable, _ = select.select(pages, pages, [], seconds)
+            for sock in writable:
+                with suppress(BlockingIOError):
+                    left[sock] = left[sock][sock.send(left[sock]) :] or packet
+            for sock in readable:
+                if not _received(sock):
+                    raise ConnectionError("who floods is slowed, and not closed")
+            time.sleep(_BREATH_SECONDS)
+
+
+def _received(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(_SHOVE_BYTES)
+    except ConnectionError:
+        return b""
+
+
+def pings(port: int, count: int) -> None:
+    """Send pings by WebSocket, with as much in them as may be."""
+    _pour(port, encode(PING, b"x" * 125))
+
+
+def pongs(port: int, count: int) -> None:
+    """Send pongs that nobody has asked for, with nothing in them."""
+    _pour(port, encode(PONG))
+
+
+def empty_messages(port: int, count: int) -> None:
+    """Send messages that hold nothing."""
+    _pour(port, encode(TEXT))
+
+
+def pieces(port: int, count: int) -> None:
+    """Send messages in fragments of a byte and of none, 2,000 for each."""
+    fragments = encode(CONTINUATION, b" ", fin=False) + encode(CONTINUATION, fin=False)
+    _pour(port, encode(TEXT, b"{", fin=False) + fragments * 999 + encode(CONTINUATION, b"}"))
+
+
+def inflations(port: int, count: int) -> None:
+    """Send messages of some 100 bytes that become as much as a message may have."""
+    _pour(port, encode(TEXT, deflate(b" " * 65_000), reserved=4), compressed=True)
+
+
+def bombs(port: int, count: int) -> None:
+    """Send messages that would become very much, each on a connection of its own."""
+    bomb = encode(TEXT, deflate(bytes(_BOMB_BYTES)), reserved=4)
+    for number in range(count):
+        with suppress(ConnectionError), _page(port, number, compressed=True) as sock:
+            sock.sendall(bomb)
+            while _received(sock):
+                pass
+
+
 def _line(op: str, **data: object) -> bytes:
     return json.dumps({"op": op, "data": data}).encode() + b"\n"
 
@@ -86,7 +179,11 @@ def _drain(sock: socket.socket) -> None:
 
 
 FLOODS: dict[str, Callable[[int, int], None]] = {
-    flood.__name__: flood for flood in (half_lines, silence, endless_lines, joins_and_leaves)
+    flood.__name__: flood
+    for flood in (
+        *(half_lines, silence, endless_lines, joins_and_leaves),
+        *(pings, pongs, empty_messages, pieces, inflations, bombs),
+    )
 }
 
 if __name__ == "__main__":

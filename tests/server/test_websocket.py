@@ -75,7 +75,7 @@ def test_requests_may_come_before(house: House) -> None:
 @pytest.mark.parametrize(
     ("change", "status"),
     [
-        (("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"), 400),
+        (("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"), 426),
         (("Sec-WebSocket-Version: 13", "X-Nothing: 1"), 400),
         (("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "X-Nothing: 1"), 400),
         (("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Key: short"), 400),
@@ -349,6 +349,7 @@ def test_compressed_messages_are_understood_and_a_bomb_is_not(house: House) -> N
     (event,) = nina.take()
     assert event["data"]["text"] == "x" * 1_000
     send(b" " * 10_000_000)
+    house.settle()
     nina.read()
     assert [one.code for one in nina.control] == [1009]
 
