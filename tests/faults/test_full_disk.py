@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon import Daemon, JsonClient, Refused, eventually, lacking, tool
+from tests.faults.health import watch
 
 # Room for the database and some hundred messages.
 _DISK = "size=2m"
@@ -206,9 +207,11 @@ def test_a_disk_that_is_nearly_full_makes_the_server_read_only_before_anything_b
         with pytest.raises(Refused) as refusal:
             author.request("say", room="lobby", text="there is little")
         assert refusal.value.code == "low-space"
+        assert [watch(daemon, path)[0] for path in ("/healthz", "/readyz")] == [200, 503]
         assert reader.request("history", room="lobby")["entries"]
         daemon.json("ned").request("join", room="lobby")
         disk.free()
         assert "room again" in reader.event("notice")["text"]
+        assert watch(daemon, "/readyz") == (200, "ready\n")
         assert author.request("say", room="lobby", text="there is space again")["seq"] == 2
         assert "not committed" not in daemon.log

@@ -18,6 +18,7 @@ import pytest
 
 from tests.certificates import issue
 from tests.daemon import Daemon, JsonClient, SocketStream, eventually
+from tests.interop.rawwebsocket import FramedLines
 
 _MESSAGES = 100_000
 # In one there are some 150 words of the witness: the worst but one of so few says little.
@@ -85,8 +86,9 @@ def _read_all(stuck: JsonClient, first: int, last: int) -> float:
 
 
 @pytest.mark.parametrize("secret", [False, True], ids=["TCP", "TLS"])
+@pytest.mark.parametrize("wire", ["lines", "WebSocket", "compressed"])
 def test_a_stuck_reader_costs_nothing_and_reads_everything_in_the_end(
-    tmp_path: Path, secret: bool, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, secret: bool, wire: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     issued = issue("127.0.0.1", "localhost")
     certificate, key = issued.write(tmp_path / "pem")
@@ -102,7 +104,8 @@ def test_a_stuck_reader_costs_nothing_and_reads_everything_in_the_end(
         if secret:
             context = ssl.create_default_context(cadata=issued.pem().decode())
             stream = SocketStream(context.wrap_socket(stream.socket, server_hostname="127.0.0.1"))
-        stuck = JsonClient(stream, "stan")
+        framed = None if wire == "lines" else FramedLines(stream, compressed=wire == "compressed")
+        stuck = JsonClient(framed or stream, "stan")
         head = stuck.request("join", room="lobby", last=0)["head"]
         memory = _memory(daemon)
         during, most = _speak(daemon, witness, *(f"otto{number}" for number in range(_ROUNDS)))
@@ -117,7 +120,7 @@ def test_a_stuck_reader_costs_nothing_and_reads_everything_in_the_end(
         assert stuck.event("message")["seq"] == now + 1
         with capsys.disabled():
             print(  # noqa: T201
-                f"\n{'TLS' if secret else 'TCP'}: {now - head} messages; memory {memory} KiB before, at most "
+                f"\n{wire} by {'TLS' if secret else 'TCP'}: {now - head} messages; memory {memory} KiB before, at most "
                 f"{most - memory} KiB more (without a stuck reader {usual} KiB); the others' p99 "
                 f"{_p99(during):.1f} ms, without {_p99(before):.1f} ms (x {_p99(during) / _p99(before):.2f}); "
                 f"read on in {seconds:.1f} s"

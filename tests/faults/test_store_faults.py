@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL
 from tcpchat.store.database import open_engine, parse_url, sqlite_url
 from tests.daemon import Daemon, JsonClient, Refused, eventually, lacking
 from tests.faults.faultydisk import DATABASE, FaultyDisk
+from tests.faults.health import watch
 from tests.store.servers import Missing, Server, Servers
 
 # How long each fault lasts, at the least: the daemon tries the database at once, and then every second.
@@ -200,6 +201,21 @@ def test_a_disk_that_fails(
         assert log.count("changes were not committed") == log.count(_WORKS) == 2
         assert faulty.disk.failures
         faulty.scene.tell(capsys, what, seconds)
+
+
+def test_who_watches_by_http_is_told_whether_it_can_be_kept(tmp_path: Path) -> None:
+    with _on_faulty_disk(tmp_path) as faulty:
+        daemon = faulty.scene.daemon
+        assert [watch(daemon, path) for path in ("/healthz", "/readyz")] == [(200, "alive\n"), (200, "ready\n")]
+        faulty.disk.fault("write_errno", errno.EIO)
+        faulty.scene.suffer()
+        assert [watch(daemon, path) for path in ("/healthz", "/readyz")] == [
+            (200, "alive\n"),
+            (503, "not ready: failing\n"),
+        ]
+        faulty.disk.fault("write_errno", 0)
+        faulty.scene.recover()
+        assert watch(daemon, "/readyz") == (200, "ready\n")
 
 
 def test_a_slow_disk_is_waited_for_and_nothing_is_shown_before_it_is_there(
