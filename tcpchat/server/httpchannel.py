@@ -164,6 +164,9 @@ class HttpChannel(HTTPChannel):
     def lose(self) -> None:
         """The connection is over."""
         self._line.disconnecting = True
+        # What is not whole knows us: nobody is to wait for the collector.
+        self.requests.clear()
+        self._transferDecoder = None
 
     def upgrade(self, protocol: ServerProtocol, response: bytes) -> None:
         """Go on with WebSocket once what has come is parsed."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import zlib
 
 import pytest
+from websockets.server import ServerProtocol
 
 from tcpchat.core.limits import Limits
 from tcpchat.errors import Code
+from tcpchat.server.httpchannel import HttpChannel
 from tcpchat.server.webnames import WebNames
+from tcpchat.server.websocket import WebSocket
 from tests.frames import BINARY, CLOSE, PING, PONG, TEXT, DeflatedScript, WebScript, frame, parse, request
 from tests.house import House, Script, Terminal
 from tests.transport import MemoryTransport
@@ -413,3 +417,41 @@ def test_the_first_message_tells_the_older_form(house: House, tagged: bool) -> N
     said = [message["message_body"] for message in nina.read() if message.get("message_type") == "GroupChat"]
     body = {"sender_username": "nina", "content": "hello"}
     assert [{**(one["GroupChat"] if tagged else one)} for one in said] == [body]
+
+
+_WHOLE, _HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", b"GET / HTTP/1.1\r\nHost: local"
+_REFUSED = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        *(_WHOLE, _HALF, _REFUSED, request(), request() + frame(b"{", first=0)),
+        *(
+            request() + frame(data, opcode)
+            for data, opcode in ((b"", CLOSE), (b"x", BINARY), (b"\xff", TEXT), (b"", 5))
+        ),
+        request(Sec_WebSocket_Extensions="permessage-deflate") + frame(b"\xff\xff\xff", first=0xC0),
+    ],
+)
+@pytest.mark.parametrize("torn", [False, True])
+def test_what_has_ended_waits_for_no_collector(house: House, sent: bytes, torn: bool) -> None:
+    gc.collect()
+    gc.disable()  # else chance may do what the connection must
+    try:
+        before = _kept()
+        transport = house.connect()
+        transport.receive(sent)
+        house.settle()
+        if not torn:
+            transport.end()
+            house.settle()
+        transport.tear()
+        house.settle()
+        assert _kept() == before
+    finally:
+        gc.enable()
+
+
+def _kept() -> int:
+    return sum(isinstance(thing, (HttpChannel, WebSocket, ServerProtocol)) for thing in gc.get_objects())
