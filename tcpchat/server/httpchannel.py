@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IAddress, IPushProducer, ITransport
+from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime, ITransport
 from twisted.web.http import HTTPChannel
 from twisted.web.server import Request, Site
 from websockets.server import ServerProtocol
 from zope.interface import implementer
 
 from tcpchat.core.limits import Limits
+from tcpchat.core.state import Person
 from tcpchat.errors import Code
+from tcpchat.server.intake import Intake
 from tcpchat.server.outbox import Outbox
+from tcpchat.server.pace import Pace
 from tcpchat.server.webheaders import SECURITY_LINES
 
 # Of RFC 9110: what reads, and has no body.
@@ -35,6 +38,14 @@ class Owner(Protocol):
     """The connection that speaks HTTP."""
 
     transport: Any
+
+    @property
+    def holding(self) -> bool:
+        """Whether it takes nothing just now."""
+
+    @property
+    def person(self) -> Person | None:
+        """Who is logged in."""
 
     def finish(self, last: bytes = b"") -> None:
         """Send ``last`` and close."""
@@ -117,8 +128,11 @@ class HttpChannel(HTTPChannel):
     # Ours are the connection's: a request has its time in all, however it trickles in.
     timeOut = None
 
-    def __init__(self, owner: Owner, outbox: Outbox, site: Site, limits: Limits) -> None:
+    def __init__(
+        self, owner: Owner, outbox: Outbox, site: Site, limits: Limits, pace: Pace | None, clock: IReactorTime
+    ) -> None:
         super().__init__()
+        self._intake = Intake(owner, pace, clock, self._parse, self._end)
         self.site = self.factory = site
         self.totalHeadersSize = self.MAX_LENGTH = limits.http_header_bytes
         self._owner: Owner | None = owner
@@ -131,23 +145,15 @@ class HttpChannel(HTTPChannel):
 
     def take(self, data: bytes) -> None:
         """Take a chunk."""
-        self._begun = True
-        self.dataReceived(data)
-        if self._upgrading is not None and self._owner is not None:
-            owner, self._owner = self._owner, None
-            protocol, response = self._upgrading
-            rest = b"".join((*self._dataBuffer, self.clearLineBuffer()))
-            self.requests.clear()
-            self._line.disconnecting = True
-            owner.speak_websocket(protocol, response, rest)
+        self._intake.take(data)
 
     def end(self) -> None:
         """The peer says no more; it may still read."""
-        if self._owner is not None:
-            self._owner.web_ended("", torn=False)
+        self._intake.end()
 
     def proceed(self) -> None:
-        """Requests wait for nobody."""
+        """Go on with what has come."""
+        self._intake.proceed()
 
     def closing(self, code: Code, text: str) -> None:
         """The connection will be closed by us, for this reason."""
@@ -164,6 +170,7 @@ class HttpChannel(HTTPChannel):
     def lose(self) -> None:
         """The connection is over."""
         self._line.disconnecting = True
+        self._intake.close()
         # What is not whole knows us: nobody is to wait for the collector.
         self.requests.clear()
         self._transferDecoder = None
@@ -171,6 +178,24 @@ class HttpChannel(HTTPChannel):
     def upgrade(self, protocol: ServerProtocol, response: bytes) -> None:
         """Go on with WebSocket once what has come is parsed."""
         self._upgrading = protocol, response
+
+    def _parse(self, piece: bytes) -> None:
+        began = self._intake.began()
+        self._begun = True
+        self.dataReceived(piece)
+        if self._upgrading is None or self._owner is None:
+            self._intake.charge(began)
+            return
+        owner, self._owner = self._owner, None
+        protocol, response = self._upgrading
+        rest = b"".join((*self._dataBuffer, self.clearLineBuffer(), self._intake.drop()))
+        self.lose()
+        owner.speak_websocket(protocol, response, rest)
+
+    def _end(self) -> None:
+        """All is parsed, and nothing more comes."""
+        if self._owner is not None:
+            self._owner.web_ended("", torn=False)
 
     def allHeadersReceived(self) -> None:
         """Refuse what is not for reading, before any body is."""

@@ -318,7 +318,7 @@ class ChatProtocol(LineSplitter):
 
     def serve_http(self) -> None:
         """The peer speaks HTTP."""
-        self._web = HttpChannel(self, self._outbox, self._services.site, self._limits)
+        self._web = HttpChannel(self, self._outbox, self._services.site, self._limits, self._pace, self._services.clock)
         self._deadline.renew(self._limits.http_seconds)
 
     # What HTTP and WebSocket call.

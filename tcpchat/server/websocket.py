@@ -15,6 +15,7 @@ from websockets.server import ServerProtocol
 from tcpchat.core.limits import Limits
 from tcpchat.core.state import Person
 from tcpchat.errors import Code
+from tcpchat.server.intake import Intake
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 from tcpchat.wire.codec import Codec
@@ -22,9 +23,6 @@ from tcpchat.wire.frames import PLAIN, FramedCodec, Framing, deflated
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.older import OlderCodec, is_older
 
-# What is parsed at a time: so much may be 170 frames, or become a thousand times as much when it is inflated. Either
-# takes a millisecond or a few, and then others go first.
-_PIECE_BYTES = 1024
 # With these a peer ends in peace. 1001 is what a browser says of a page that is left or loaded again: it may come back.
 _GOODBYES = (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD)
 # The codes for what the peer is told when we close; for all else it is a rule that it has met.
@@ -70,8 +68,8 @@ class WebSocket:
     """
 
     __slots__ = (
-        "_beat", "_because", "_clock", "_closed", "_ended", "_farewell", "_heard", "_limits", "_outbox", "_owner",
-        "_pace", "_parsing", "_pieces", "_pinged", "_protocol", "_raw", "_resting",
+        "_beat", "_because", "_clock", "_closed", "_farewell", "_heard", "_intake", "_limits", "_outbox", "_owner",
+        "_pieces", "_pinged", "_protocol",
     )  # fmt: skip
 
     def __init__(
@@ -87,17 +85,12 @@ class WebSocket:
         self._owner = owner
         self._protocol = protocol
         self._outbox = outbox
-        self._pace = pace
         self._clock = clock
         self._limits = limits
         self._closed = closed
-        # What has come and is not parsed yet, and the pieces of a message that is not whole.
-        self._raw = b""
+        self._intake = Intake(owner, pace, clock, self._parse, self._end)
+        # The pieces of a message that is not whole; and what we close for.
         self._pieces = bytearray()
-        self._parsing = False
-        # Until when nothing is parsed, since it was much work; whether nothing more comes; and what we close for.
-        self._resting: IDelayedCall | None = None
-        self._ended = False
         self._because: Code | None = None
         self._farewell: bytes | None = None
         # Whether anything has come since the last beat, and how much was on its way to the peer when it was pinged.
@@ -107,31 +100,16 @@ class WebSocket:
 
     def take(self, data: bytes) -> None:
         """Take a chunk of frames."""
-        self._raw = self._raw + data if self._raw else data
         self._heard = True
-        if self._resting is not None:
-            self._owner.transport.pauseProducing()
-        self.proceed()
+        self._intake.take(data)
 
     def proceed(self) -> None:
         """Go on with what has come, as far as messages are taken."""
-        if self._parsing:
-            return
-        self._parsing = True
-        try:
-            while self._raw and not self._owner.holding and self._resting is None:
-                piece, self._raw = self._raw[:_PIECE_BYTES], self._raw[_PIECE_BYTES:]
-                self._parse(piece)
-        finally:
-            self._parsing = False
-        if self._ended and not self._raw and self._farewell is None:
-            self._farewell = b""
-            self._owner.web_ended("the peer ended without a close", torn=True)
+        self._intake.proceed()
 
     def end(self) -> None:
         """The peer has ended its half without a close (RFC 6455 section 7.1.5: 1006)."""
-        self._ended = True
-        self.proceed()
+        self._intake.end()
 
     def closing(self, code: Code, text: str) -> None:
         """It will be closed by us, for this reason."""
@@ -150,10 +128,9 @@ class WebSocket:
 
     def lose(self) -> None:
         """The connection is over."""
-        self._raw = b""
-        for call in (self._beat, self._resting):
-            if call is not None and call.active():
-                call.cancel()
+        self._intake.close()
+        if self._beat.active():
+            self._beat.cancel()
         closed, self._closed = self._closed, _nothing
         closed()
         # The parser and its last error know each other, and with them the frame that was wrong: nobody is to wait for
@@ -162,14 +139,11 @@ class WebSocket:
         self._protocol.parser_exc = None
 
     def _parse(self, piece: bytes) -> None:
-        began = self._pace.meter() if self._pace is not None else 0.0
+        began = self._intake.began()
         self._protocol.receive_data(piece)
         messages, odd = self._messages(self._protocol.events_received())
-        if odd and self._pace is not None:
-            rest = self._pace.spent(began, self._owner.person)
-            if rest or self._raw:
-                self._owner.transport.pauseProducing()
-                self._resting = self._clock.callLater(rest, self._rested)
+        if odd:
+            self._intake.charge(began)
         written = b"".join(self._protocol.data_to_send())
         if self._protocol.state is OPEN:
             if written:
@@ -178,7 +152,7 @@ class WebSocket:
             if messages:
                 self._owner.take_messages(messages)
             return
-        self._raw = b""
+        self._intake.drop()
         self._farewell = written
         if messages:
             self._owner.take_messages(messages)
@@ -218,11 +192,11 @@ class WebSocket:
             messages.append(message)
         return messages, odd
 
-    def _rested(self) -> None:
-        self._resting = None
-        if not self._owner.holding:
-            self._owner.transport.resumeProducing()
-        self.proceed()
+    def _end(self) -> None:
+        """All is parsed, and nothing more comes."""
+        if self._farewell is None:
+            self._farewell = b""
+            self._owner.web_ended("the peer ended without a close", torn=True)
 
     def _look(self) -> None:
         """Ping the peer, and end with one that has not answered the last ping, though it could have read it."""

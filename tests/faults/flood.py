@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from tests.interop.rawwebsocket import CONTINUATION, PING, PONG, TEXT, deflate, encode, handshake
 
@@ -86,11 +87,17 @@ def joins_and_leaves(port: int, count: int) -> None:
                 pass
 
 
-def _page(port: int, number: int, *, compressed: bool = False) -> socket.socket:
-    """Return a connection that has agreed on WebSocket and logged in; its end is a reset."""
-    name = f"page{number}-{os.getpid()}"  # which no earlier flood has left behind
+def _connect_to_break(port: int, number: int) -> socket.socket:
+    """Return a connection whose end is a reset: what has come of it is not read any more."""
     sock = _connect(port, number)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return sock
+
+
+def _page(port: int, number: int, *, compressed: bool = False) -> socket.socket:
+    """Return a connection that has agreed on WebSocket and logged in."""
+    name = f"page{number}-{os.getpid()}"  # which no earlier flood has left behind
+    sock = _connect_to_break(port, number)
     sock.sendall(handshake(Sec_WebSocket_Extensions=_DEFLATE if compressed else None))
     sock.sendall(encode(TEXT, json.dumps({"op": "login", "id": "in", "data": {"name": name}}).encode()))
     answer = b""
@@ -102,12 +109,12 @@ def _page(port: int, number: int, *, compressed: bool = False) -> socket.socket:
     return sock
 
 
-def _pour(port: int, frames: bytes, *, compressed: bool = False) -> None:
-    """Send ``frames`` again and again for a while, by several connections that read what they get."""
+def _pour(port: int, content: bytes, *, page: Callable[[int, int], socket.socket]) -> None:
+    """Send ``content`` again and again for a while, by several connections that read what they get."""
     end = time.monotonic() + _POUR_SECONDS
-    packet = memoryview(frames * (_SHOVE_BYTES // len(frames) + 1))
+    packet = memoryview(content * (_SHOVE_BYTES // len(content) + 1))
     with ExitStack() as stack:
-        pages = [_page(port, number, compressed=compressed) for number in range(_PAGES)]
+        pages = [page(port, number) for number in range(_PAGES)]
         left = {stack.enter_context(sock): packet for sock in pages}
         for sock in pages:
             sock.setblocking(False)
@@ -129,30 +136,35 @@ def _received(sock: socket.socket) -> bytes:
         return b""
 
 
+def requests(port: int, count: int) -> None:
+    """Send requests by HTTP, many in a packet."""
+    _pour(port, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", page=_connect_to_break)
+
+
 def pings(port: int, count: int) -> None:
     """Send pings by WebSocket, with as much in them as may be."""
-    _pour(port, encode(PING, b"x" * 125))
+    _pour(port, encode(PING, b"x" * 125), page=_page)
 
 
 def pongs(port: int, count: int) -> None:
     """Send pongs that nobody has asked for, with nothing in them."""
-    _pour(port, encode(PONG))
+    _pour(port, encode(PONG), page=_page)
 
 
 def empty_messages(port: int, count: int) -> None:
     """Send messages that hold nothing."""
-    _pour(port, encode(TEXT))
+    _pour(port, encode(TEXT), page=_page)
 
 
 def pieces(port: int, count: int) -> None:
     """Send messages in fragments of a byte and of none, 2,000 for each."""
     fragments = encode(CONTINUATION, b" ", fin=False) + encode(CONTINUATION, fin=False)
-    _pour(port, encode(TEXT, b"{", fin=False) + fragments * 999 + encode(CONTINUATION, b"}"))
+    _pour(port, encode(TEXT, b"{", fin=False) + fragments * 999 + encode(CONTINUATION, b"}"), page=_page)
 
 
 def inflations(port: int, count: int) -> None:
     """Send messages of some 100 bytes that become as much as a message may have."""
-    _pour(port, encode(TEXT, deflate(b" " * 65_000), reserved=4), compressed=True)
+    _pour(port, encode(TEXT, deflate(b" " * 65_000), reserved=4), page=partial(_page, compressed=True))
 
 
 def bombs(port: int, count: int) -> None:
@@ -182,7 +194,7 @@ FLOODS: dict[str, Callable[[int, int], None]] = {
     flood.__name__: flood
     for flood in (
         *(half_lines, silence, endless_lines, joins_and_leaves),
-        *(pings, pongs, empty_messages, pieces, inflations, bombs),
+        *(requests, pings, pongs, empty_messages, pieces, inflations, bombs),
     )
 }
 

@@ -102,6 +102,7 @@ def test_requests_may_come_before(house: House) -> None:
 def test_a_wrong_handshake_is_answered_by_http(house: House, change: tuple[str, str], status: int) -> None:
     transport = house.connect()
     transport.receive(request().replace(change[0].encode("latin-1"), change[1].encode("latin-1")))
+    house.settle()
     found, text = answer(transport)
     assert found == status, text
 
