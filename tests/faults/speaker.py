@@ -1,4 +1,4 @@
-"""Somebody who says very much: ``python -m tests.faults.speaker PORT NAME COUNT``.
+"""Somebody who says very much: ``python -m tests.faults.speaker PORT NAME COUNT [CHARACTERS]``.
 
 It is a process of its own, so that it takes no time from whoever measures.
 """
@@ -13,13 +13,16 @@ import sys
 _CHUNK_BYTES = 256 * 1024
 _PATIENCE_SECONDS = 60.0
 # About what people say.
-_WORDS = "x" * 60
+_CHARACTERS = 60
 
 
-def speak(port: int, name: str, count: int) -> None:
-    """Say ``count`` things in the lobby, as fast as they are taken, and hear everything; ends when all are answered."""
+def speak(port: int, name: str, count: int, characters: int = _CHARACTERS) -> None:
+    """Say ``count`` things of so many ``characters`` in the lobby, as fast as they are taken, and hear everything.
+
+    Ends when all are answered.
+    """
     lines = [_line("login", name=name), _line("join", room="lobby", last=0)]
-    lines += [_line("say", room="lobby", text=f"{number} {_WORDS}") for number in range(count)]
+    lines += [_line("say", room="lobby", text=f"{number} {'x' * characters}") for number in range(count)]
     left = memoryview(b"".join(lines) + b'{"op":"ping","id":"last"}\n')
     with socket.create_connection(("127.0.0.1", port), _PATIENCE_SECONDS) as sock:
         sock.setblocking(False)
@@ -38,4 +41,4 @@ def _line(op: str, **data: object) -> bytes:
 
 
 if __name__ == "__main__":
-    speak(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
+    speak(int(sys.argv[1]), sys.argv[2], *map(int, sys.argv[3:]))

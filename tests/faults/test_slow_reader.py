@@ -21,6 +21,8 @@ from tests.daemon import Daemon, JsonClient, SocketStream, eventually
 from tests.interop.rawwebsocket import FramedLines
 
 _MESSAGES = 100_000
+# About what people say; and what is long enough to be compressed.
+_CHARACTERS, _MANY_CHARACTERS = 60, 200
 # In one there are some 150 words of the witness: the worst but one of so few says little.
 _ROUNDS = 3
 # The least a kernel takes for us; Linux doubles it.
@@ -42,17 +44,18 @@ def _memory(daemon: Daemon) -> int:
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
 
 
-def _speak(daemon: Daemon, witness: JsonClient, *names: str) -> tuple[list[float], int]:
+def _speak(daemon: Daemon, witness: JsonClient, *names: str, characters: int = _CHARACTERS) -> tuple[list[float], int]:
     """Let very much be said, by one after the other.
 
     Return how long a witness's words took meanwhile, in ms, and the most memory in KiB.
     """
-    spoken = [_speak_alone(daemon, witness, name) for name in names]
+    spoken = [_speak_alone(daemon, witness, name, characters) for name in names]
     return [time for times, _ in spoken for time in times], max(most for _, most in spoken)
 
 
-def _speak_alone(daemon: Daemon, witness: JsonClient, name: str) -> tuple[list[float], int]:
-    command = [sys.executable, "-m", "tests.faults.speaker", str(daemon.port), name, str(_MESSAGES)]
+def _speak_alone(daemon: Daemon, witness: JsonClient, name: str, characters: int) -> tuple[list[float], int]:
+    numbers = (str(_MESSAGES), str(characters))
+    command = [sys.executable, "-m", "tests.faults.speaker", str(daemon.port), name, *numbers]
     root = Path(__file__).parents[2]
     speaker = subprocess.Popen(command, cwd=root, env=os.environ | {"PYTHONPATH": str(root)})
     times: list[float] = []
@@ -95,9 +98,10 @@ def test_a_stuck_reader_costs_nothing_and_reads_everything_in_the_end(
     with Daemon(tmp_path / "data", "--tls-cert", str(certificate), "--tls-key", str(key)) as daemon:
         witness = daemon.json("wanda")
         witness.request("join", room="lobby")
-        _speak(daemon, witness, "tina")  # brings the daemon to its usual size
+        say = partial(_speak, daemon, witness, characters=_MANY_CHARACTERS if wire == "compressed" else _CHARACTERS)
+        say("tina")  # brings the daemon to its usual size
         memory = _memory(daemon)
-        before, most = _speak(daemon, witness, *(f"vera{number}" for number in range(_ROUNDS)))
+        before, most = say(*(f"vera{number}" for number in range(_ROUNDS)))
         usual = most - memory
 
         stream = daemon.connect(receive_buffer=_SMALL_BUFFER_BYTES)
@@ -108,11 +112,13 @@ def test_a_stuck_reader_costs_nothing_and_reads_everything_in_the_end(
         stuck = JsonClient(framed or stream, "stan")
         head = stuck.request("join", room="lobby", last=0)["head"]
         memory = _memory(daemon)
-        during, most = _speak(daemon, witness, *(f"otto{number}" for number in range(_ROUNDS)))
+        during, most = say(*(f"otto{number}" for number in range(_ROUNDS)))
 
         now = witness.request("join", room="lobby", last=0)["head"]
         assert now >= head + _ROUNDS * _MESSAGES
         seconds = _read_all(stuck, head + 1, now)
+        if framed is not None:
+            assert framed.compressed == (_ROUNDS * _MESSAGES if wire == "compressed" else 0)
         assert stuck.request("ping") == {}
         names = [user["name"] for user in stuck.request("members", room="lobby")["members"]]
         assert sorted(names) == ["stan", "wanda"]
