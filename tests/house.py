@@ -78,12 +78,12 @@ from tcpchat.errors import ChatError, Code
 from tcpchat.server.adminsocket import AdminFactory
 from tcpchat.server.commits import Waiter, unheard
 from tcpchat.server.factory import ChatFactory
+from tcpchat.server.http.names import WebNames
+from tcpchat.server.http.site import ChatSite
 from tcpchat.server.laggards import Laggards
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.services import Services
-from tcpchat.server.site import ChatSite
 from tcpchat.server.tls import Security
-from tcpchat.server.webnames import WebNames
 from tests.transport import LocalTransport, MemoryTransport
 
 # A password that is refused, though it is long enough.

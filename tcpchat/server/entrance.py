@@ -10,9 +10,9 @@ from tcpchat.core.addresses import plain
 from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.core.limits import Limits
 from tcpchat.server.admission import Admission
+from tcpchat.server.http.headers import SECURITY_LINES
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import Above, TlsLayer
-from tcpchat.server.webheaders import SECURITY_LINES
 from tcpchat.wire.codec import Codec
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.proxy import BadHeader, parse_header

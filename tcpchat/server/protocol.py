@@ -17,14 +17,14 @@ from tcpchat.server.admission import Admission
 from tcpchat.server.connection import Connection
 from tcpchat.server.deadline import Deadline
 from tcpchat.server.entrance import Entrance
-from tcpchat.server.httpchannel import HttpChannel
+from tcpchat.server.http.channel import HttpChannel
+from tcpchat.server.http.websocket import WebSocket, framed_codec
 from tcpchat.server.lines import LineSplitter
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 from tcpchat.server.services import Services
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import TlsLayer
-from tcpchat.server.websocket import WebSocket, framed_codec
 from tcpchat.wire.codec import Codec, Request
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.sniff import Speaker

@@ -38,6 +38,7 @@ from tcpchat.server.commits import GroupCommit, unheard
 from tcpchat.server.datadir import DATABASE, FileLock, open_directory
 from tcpchat.server.endpoints import listen, place
 from tcpchat.server.factory import ChatFactory, SecureFactory
+from tcpchat.server.http.site import ChatSite
 from tcpchat.server.laggards import Laggards
 from tcpchat.server.live import Live, certificate_source
 from tcpchat.server.logs import begin_log
@@ -50,7 +51,6 @@ from tcpchat.server.reader import StoredAccounts
 from tcpchat.server.reload import Reloader, reload_on_signal
 from tcpchat.server.services import Services
 from tcpchat.server.settings import Settings, read_settings
-from tcpchat.server.site import ChatSite
 from tcpchat.server.space import DiskSpace
 from tcpchat.server.ticker import Ticker
 from tcpchat.server.tls import Security, TlsContext

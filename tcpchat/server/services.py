@@ -13,9 +13,9 @@ from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
 from tcpchat.core.requests import Change, Secretive, Supply
 from tcpchat.server.commits import Waiter
+from tcpchat.server.http.site import ChatSite
 from tcpchat.server.laggards import Laggards, Pages
 from tcpchat.server.publisher import Publisher
-from tcpchat.server.site import ChatSite
 
 
 class Commits(Protocol):

@@ -21,7 +21,7 @@ from tcpchat.core.limits import Limits
 from tcpchat.core.names import check_name
 from tcpchat.core.text import clean_lines
 from tcpchat.errors import ChatError, StartError
-from tcpchat.server.webnames import WebNames
+from tcpchat.server.http.names import WebNames
 
 if TYPE_CHECKING:
     from tcpchat.server.certificates import BadCertificate, PairFiles, Source

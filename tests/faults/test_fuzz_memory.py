@@ -16,9 +16,9 @@ from zope.interface import implementer
 from tcpchat.core.limits import Limits
 from tcpchat.core.state import Direct, Person, Session
 from tcpchat.server.connection import Connection
-from tcpchat.server.httpchannel import HttpChannel
+from tcpchat.server.http.channel import HttpChannel
+from tcpchat.server.http.websocket import WebSocket
 from tcpchat.server.protocol import ChatProtocol
-from tcpchat.server.websocket import WebSocket
 from tcpchat.wire.telnet import Telnet
 from tests.faults.fuzz import AT_ONCE, MEETING, STEPS, WIRES, Attempt, End, attempt
 from tests.house import House, Script, Terminal

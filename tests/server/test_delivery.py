@@ -44,10 +44,10 @@ from tcpchat.core.tails import Tails
 from tcpchat.errors import ChatError, Code
 from tcpchat.server.commits import GroupCommit, Waiter
 from tcpchat.server.factory import ChatFactory
+from tcpchat.server.http.site import ChatSite
 from tcpchat.server.laggards import Laggards
 from tcpchat.server.publisher import Publisher
 from tcpchat.server.services import Services
-from tcpchat.server.site import ChatSite
 from tcpchat.store.log import Outcome
 from tests.transport import MemoryTransport
 

@@ -13,8 +13,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.server import Site
 
-from tcpchat.server.assets import Assets, accepts_gzip, names_tag, package_files
-from tcpchat.server.webheaders import SECURITY_HEADERS
+from tcpchat.server.http.assets import Assets, accepts_gzip, names_tag, package_files
+from tcpchat.server.http.headers import SECURITY_HEADERS
 
 FOR_EVER = "public, max-age=31536000, immutable"
 SCRIPT = b"// a script\n" * 50

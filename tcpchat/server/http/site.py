@@ -17,10 +17,10 @@ from websockets.server import ServerProtocol
 
 from tcpchat.core.hub import Hub
 from tcpchat.core.limits import Limits
-from tcpchat.server.assets import packaged
-from tcpchat.server.httpchannel import Visit
-from tcpchat.server.webheaders import answer, secure
-from tcpchat.server.webnames import WebNames
+from tcpchat.server.http.assets import packaged
+from tcpchat.server.http.channel import Visit
+from tcpchat.server.http.headers import answer, secure
+from tcpchat.server.http.names import WebNames
 
 # Each message is compressed by itself, both ways: a stream that goes on would take 100 KiB of a connection.
 _DEFLATE = ServerPerMessageDeflateFactory(

@@ -14,10 +14,10 @@ from zope.interface import implementer
 from tcpchat.core.limits import Limits
 from tcpchat.core.state import Person
 from tcpchat.errors import Code
-from tcpchat.server.intake import Intake
+from tcpchat.server.http.headers import SECURITY_LINES
+from tcpchat.server.http.intake import Intake
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
-from tcpchat.server.webheaders import SECURITY_LINES
 
 # Of RFC 9110: what reads, and has no body.
 _METHODS = (b"GET", b"HEAD")

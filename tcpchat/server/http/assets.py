@@ -18,7 +18,7 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from tcpchat.server.webheaders import answer, secure
+from tcpchat.server.http.headers import answer, secure
 
 PAGE: Final = "index.html"
 # By which the page refers to the other files; where they are.

@@ -11,9 +11,9 @@ from websockets.server import ServerProtocol
 
 from tcpchat.core.limits import Limits
 from tcpchat.errors import Code
-from tcpchat.server.httpchannel import HttpChannel
-from tcpchat.server.webnames import WebNames
-from tcpchat.server.websocket import WebSocket
+from tcpchat.server.http.channel import HttpChannel
+from tcpchat.server.http.names import WebNames
+from tcpchat.server.http.websocket import WebSocket
 from tests.frames import BINARY, CLOSE, PING, PONG, TEXT, DeflatedScript, WebScript, frame, parse, request
 from tests.house import House, Script, Terminal
 from tests.transport import MemoryTransport

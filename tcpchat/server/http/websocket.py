@@ -15,7 +15,7 @@ from websockets.server import ServerProtocol
 from tcpchat.core.limits import Limits
 from tcpchat.core.state import Person
 from tcpchat.errors import Code
-from tcpchat.server.intake import Intake
+from tcpchat.server.http.intake import Intake
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 from tcpchat.wire.codec import Codec
