@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -42,6 +43,10 @@ _HTTP_METHODS = (
     b"PRI * ",
 )
 
+# A request's line with any method at all (RFC 9110 section 9.1, RFC 9112 section 3), and what may become one.
+_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [^ \r\n]* HTTP/[0-9.]*\r?\n")
+_MAY_BE_A_REQUEST = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+( [^\n]*)?")
+
 TABLE = (
     # Of a proxy that isn't believed here: those that are have said so before anybody looks at this table.
     Row(Speaker.PROXY, (WORD, SIGNATURE)),
@@ -55,7 +60,8 @@ TABLE = (
 def sniff(head: bytes) -> Speaker | None:
     """Return who begins a connection with ``head``, or None while more bytes could decide otherwise.
 
-    Whatever no row claims is a person at a terminal, and so is who only presses Enter.
+    Whatever no row claims is a person at a terminal, and so is who only presses Enter. The end of a line that begins
+    with a word is waited for: a page may make a browser send any method, and then what it likes.
     """
     if head and not head.strip(b"\r\n"):  # so begins a header of PROXY 2, too, but nobody sends that byte by byte
         return Speaker.PERSON
@@ -65,4 +71,6 @@ def sniff(head: bytes) -> Speaker | None:
             if head.startswith(prefix):
                 return row.speaker
             undecided = undecided or prefix.startswith(head)
-    return None if undecided else Speaker.PERSON
+    if undecided or _MAY_BE_A_REQUEST.fullmatch(head):
+        return None
+    return Speaker.HTTP if _REQUEST.match(head) else Speaker.PERSON

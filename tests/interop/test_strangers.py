@@ -90,3 +90,15 @@ def test_who_was_greeted_for_its_silence_and_then_speaks_something_else_is_close
     assert b"HTTP" not in answer
     daemon.await_log("is not spoken here")
     assert _nothing_reached_the_chat(witness)
+
+
+@pytest.mark.parametrize("method", [b"CHAT", b"patch", b"PROPFIND", b"nina"])
+def test_no_method_that_a_page_can_make_a_browser_send_is_taken_for_a_person(
+    daemon: Daemon, witness: JsonClient, method: bytes
+) -> None:
+    browser = daemon.connect()
+    browser.send(method + b" /?" + b"x" * 9_000)  # as long as the first segments
+    browser.send(b" HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 30\r\n\r\nmallory\r\nI was never here\r\n")
+    answer = b"".join(iter(lambda: browser.receive(5), b""))
+    assert answer.startswith((b"HTTP/1.1 405 ", b"HTTP/1.1 431 "))
+    assert _nothing_reached_the_chat(witness)

@@ -17,9 +17,12 @@ from tcpchat.wire.sniff import Speaker, sniff
         (b"nina\r\n", Speaker.PERSON),
         (b"\r\n", Speaker.PERSON),
         (b"\xff\xfd\x03", Speaker.PERSON),
-        (b"get / ", Speaker.PERSON),
+        (b"get / \n", Speaker.PERSON),
+        (b"hello there\r\n", Speaker.PERSON),
+        (b"CHAT / HTTP/1.1\r\n", Speaker.HTTP),
+        (b"chat /x?y HTTP/1.1\r\nHost: evil.example\r\n\r\nnina\r\n", Speaker.HTTP),
         (b"GETTY\n", Speaker.PERSON),
-        (b"PUTTY", Speaker.PERSON),
+        (b"PUTTY\n", Speaker.PERSON),
         (b"\x16nina", Speaker.PERSON),
     ],
 )
@@ -29,6 +32,6 @@ def test_the_first_bytes_tell_who_speaks(head: bytes, speaker: Speaker) -> None:
         assert sniff(head[:length]) in (None, speaker)
 
 
-@pytest.mark.parametrize("head", [b"", b"P", b"GET", b"OPTIONS", b"\x16"])
+@pytest.mark.parametrize("head", [b"", b"P", b"GET", b"OPTIONS", b"\x16", b"nina", b"CHAT / HTT"])
 def test_too_few_bytes_tell_nothing(head: bytes) -> None:
     assert sniff(head) is None
