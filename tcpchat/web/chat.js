@@ -155,7 +155,8 @@ class Chat {
 
   turnedAway(error) {
     const { code, retry_after: seconds } = error.facts;
-    if (this.waits > 0 && PASSING.includes(code)) {
+    const comingBack = this.waits > 0 || this.place.session !== "";
+    if (comingBack && PASSING.includes(code)) {
       this.drop();
       this.retry((seconds ?? 0) * 1000);
     } else {
