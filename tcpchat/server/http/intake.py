@@ -84,6 +84,11 @@ class Intake:
             self._end = False
             self._ended()
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something waits to be parsed, or the peer rests."""
+        return bool(self._raw) or self._resting is not None
+
     def began(self) -> float:
         """Return what the meter of work shows."""
         return self._pace.meter() if self._pace is not None else 0.0

@@ -69,7 +69,7 @@ class WebSocket:
 
     __slots__ = (
         "_beat", "_because", "_clock", "_closed", "_farewell", "_heard", "_intake", "_limits", "_outbox", "_owner",
-        "_pieces", "_pinged", "_protocol",
+        "_pieces", "_protocol", "_unsent_at_ping",
     )  # fmt: skip
 
     def __init__(
@@ -93,18 +93,19 @@ class WebSocket:
         self._pieces = bytearray()
         self._because: Code | None = None
         self._farewell: bytes | None = None
-        # Whether anything has come since the last beat, and how much was on its way to the peer when it was pinged.
+        # Whether anything was read since the last beat; and, if the peer was pinged then, how many bytes were on their
+        # way to it.
         self._heard = True
-        self._pinged: int | None = None
+        self._unsent_at_ping: int | None = None
         self._beat: IDelayedCall = clock.callLater(limits.ping_seconds, self._look)
 
     def take(self, data: bytes) -> None:
         """Take a chunk of frames."""
-        self._heard = True
         self._intake.take(data)
 
     def proceed(self) -> None:
         """Go on with what has come, as far as messages are taken."""
+        self._heard = True  # nobody has listened until now
         self._intake.proceed()
 
     def end(self) -> None:
@@ -139,6 +140,7 @@ class WebSocket:
         self._protocol.parser_exc = None
 
     def _parse(self, piece: bytes) -> None:
+        self._heard = True
         began = self._intake.began()
         self._protocol.receive_data(piece)
         messages, odd = self._messages(self._protocol.events_received())
@@ -199,17 +201,22 @@ class WebSocket:
             self._owner.web_ended("the peer ended without a close", torn=True)
 
     def _look(self) -> None:
-        """Ping the peer, and end with one that has not answered the last ping, though it could have read it."""
+        """Ping the peer, and end with one that has not answered the last ping, though it could have read it.
+
+        While we don't read, its answer may be among what waits: then it counts as heard.
+        """
         unsent = self._outbox.unsent
-        if self._pinged is not None and not self._heard and unsent >= self._pinged:
+        heard = self._heard or self._owner.holding or self._intake.waiting
+        if self._unsent_at_ping is not None and not heard and unsent >= self._unsent_at_ping:
             self._owner.dismiss("You have not answered a ping.", Code.PING_TIMEOUT)
             return
         self._heard = False
-        self._pinged = None
-        if not self._outbox.clogged:  # else it is reading, or is taken care of otherwise
+        self._unsent_at_ping = None
+        # Who is clogged is reading, or is taken care of otherwise; after a close nobody needs to answer.
+        if not self._outbox.clogged and self._farewell is None:
             self._protocol.send_ping(b"")
             self._outbox.write(b"".join(self._protocol.data_to_send()))
-            self._pinged = unsent
+            self._unsent_at_ping = unsent
         self._beat = self._clock.callLater(self._limits.ping_seconds, self._look)
 
 

@@ -197,6 +197,22 @@ def test_what_breaks_the_rules_closes_and_says_why(house: House, nina: WebScript
     assert [person.name for person in house.hub.users] == ["nina", "bob"]
 
 
+@pytest.mark.parametrize(("wrong", "code"), [(frame(b'"\xff"'), 1007), (frame(b"{}", BINARY), 1003)])
+@pytest.mark.parametrize("after", [frame((1000).to_bytes(2), CLOSE), frame(b"{}", masked=False)])
+@pytest.mark.parametrize("packets", [1, 2])
+def test_the_first_that_is_wrong_decides_how_it_ends(
+    house: House, nina: WebScript, wrong: bytes, code: int, after: bytes, packets: int
+) -> None:
+    sent = [frame(b"now", PING) + wrong, after]
+    for packet in sent if packets == 2 else [b"".join(sent)]:
+        nina.transport.receive(packet)
+    house.settle()
+    nina.read()
+    assert [one.opcode for one in nina.control] == [PONG, CLOSE]
+    assert nina.control[1].code == code
+    assert [person.name for person in house.hub.users] == ["nina"]
+
+
 @pytest.mark.parametrize(
     ("close", "echoed", "stays"),
     [
@@ -290,6 +306,45 @@ def test_who_answers_pings_stays_and_who_does_not_is_closed(house: House, nina: 
     assert [one.opcode for one in nina.control] == [PING, CLOSE]
     assert (nina.control[1].code, nina.control[1].reason) == (1011, "ping-timeout")
     assert [person.name for person in house.hub.users] == ["nina"]  # to be resumed
+
+
+def test_who_answers_pings_stays_while_its_messages_wait_for_their_turn() -> None:
+    house = House(Limits(commands_per_second=20.0))
+    nina = WebScript(house, "nina")
+    nina.enter("lobby")
+    _send_as_it_is_read(house, nina, _many_messages(4_000) + frame((1000).to_bytes(2), CLOSE))
+    assert house.chat.rooms.get("lobby").head == 4_000  # type: ignore[union-attr]
+    assert [(one.code, one.reason) for one in nina.control if one.opcode == CLOSE] == [(1000, "")]
+    assert [person.name for person in house.hub.users] == []
+
+
+def _many_messages(count: int) -> bytes:
+    return b"".join(frame(b'{"op":"say","data":{"room":"lobby","text":"%d"}}' % number) for number in range(count))
+
+
+def _send_as_it_is_read(house: House, peer: WebScript, waiting: bytes) -> None:
+    """Send as a socket would, only what is read, and answer pings, until the server has closed."""
+    for _ in range(1_000):
+        while waiting and peer.transport.reading:
+            chunk, waiting = waiting[:65_536], waiting[65_536:]
+            peer.transport.receive(chunk)
+        house.settle()
+        house.clock.advance(0.5)
+        before = len(peer.control)
+        peer.take()
+        waiting += frame(b"", PONG) * len([one for one in peer.control[before:] if one.opcode == PING])
+        if peer.transport.write_closed:
+            return
+
+
+def test_who_is_gone_is_noticed_after_its_messages(house: House, nina: WebScript) -> None:
+    nina.transport.receive(_many_messages(400))
+    for _ in range(200):
+        house.settle()
+        house.clock.advance(0.5)
+    nina.read()
+    assert house.chat.rooms.get("lobby").head == 400  # type: ignore[union-attr]
+    assert [one.reason for one in nina.control if one.opcode == CLOSE] == ["ping-timeout"]
 
 
 def test_who_does_not_read_is_not_pinged(house: House, nina: WebScript) -> None:
