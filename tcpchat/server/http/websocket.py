@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from websockets.extensions.permessage_deflate import PerMessageDeflate
-from websockets.frames import BINARY, CONT, TEXT, Close, CloseCode, Frame
+from websockets.frames import BINARY, CLOSE, CONT, TEXT, Close, CloseCode, Frame
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
@@ -25,6 +25,8 @@ from tcpchat.wire.older import OlderCodec, is_older
 
 # With these a peer ends in peace. 1001 is what a browser says of a page that is left or loaded again: it may come back.
 _GOODBYES = (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD)
+# A close begins with it: it is whole (RFC 6455 section 5.2).
+_CLOSE_BYTE = b"\x88"
 # The codes for what the peer is told when we close; for all else it is a rule that it has met.
 _CLOSE_CODES = {
     Code.SHUTTING_DOWN: CloseCode.GOING_AWAY,
@@ -68,8 +70,8 @@ class WebSocket:
     """
 
     __slots__ = (
-        "_beat", "_because", "_clock", "_closed", "_farewell", "_heard", "_intake", "_limits", "_outbox", "_owner",
-        "_pieces", "_protocol", "_unsent_at_ping",
+        "_beat", "_because", "_broken", "_clock", "_closed", "_farewell", "_heard", "_intake", "_limits", "_outbox",
+        "_owner", "_pieces", "_protocol", "_unsent_at_ping",
     )  # fmt: skip
 
     def __init__(
@@ -89,8 +91,10 @@ class WebSocket:
         self._limits = limits
         self._closed = closed
         self._intake = Intake(owner, pace, clock, self._parse, self._end)
-        # The pieces of a message that is not whole; and what we close for.
+        # The pieces of a message that is not whole; the first message that was wrong, as it is closed for; and the
+        # reason of ours to close.
         self._pieces = bytearray()
+        self._broken: Close | None = None
         self._because: Code | None = None
         self._farewell: bytes | None = None
         # Whether anything was read since the last beat; and, if the peer was pinged then, how many bytes were on their
@@ -146,8 +150,8 @@ class WebSocket:
         messages, odd = self._messages(self._protocol.events_received())
         if odd:
             self._intake.charge(began)
-        written = b"".join(self._protocol.data_to_send())
-        if self._protocol.state is OPEN:
+        written = self._written()
+        if self._protocol.state is OPEN and self._broken is None:
             if written:
                 self._outbox.write(written)
                 self._outbox.count(len(written))
@@ -158,8 +162,19 @@ class WebSocket:
         self._farewell = written
         if messages:
             self._owner.take_messages(messages)
-        reason, torn = _ending(self._protocol)
+        reason, torn = _ending(self._protocol, self._broken)
         self._owner.web_ended(reason, torn=torn)
+
+    def _written(self) -> bytes:
+        """Return what the frames just parsed are answered with, at the end the close for a message that was wrong.
+
+        A close, or what breaks the rules, may have come behind that in the same piece, and isn't answered then.
+        """
+        frames = self._protocol.data_to_send()
+        if self._broken is not None:
+            frames = [one for one in frames if not one.startswith(_CLOSE_BYTE)]
+            frames.append(Frame(CLOSE, self._broken.serialize()).serialize(mask=False))
+        return b"".join(frames)
 
     def _messages(self, frames: Iterable[object]) -> tuple[list[bytes], bool]:
         """Return the whole messages among ``frames``, and whether there was anything besides."""
@@ -170,7 +185,7 @@ class WebSocket:
             if frame.opcode is TEXT and frame.fin:
                 message = bytes(frame.data)
             elif frame.opcode is BINARY:
-                self._protocol.fail(CloseCode.UNSUPPORTED_DATA, "messages are text")
+                self._broken = Close(CloseCode.UNSUPPORTED_DATA, "messages are text")
                 break
             elif frame.opcode is TEXT or frame.opcode is CONT:
                 odd = True
@@ -186,10 +201,10 @@ class WebSocket:
                 odd = True
                 continue
             if len(message) > self._limits.line_bytes:
-                self._protocol.fail(CloseCode.MESSAGE_TOO_BIG, "the message is too long")
+                self._broken = Close(CloseCode.MESSAGE_TOO_BIG, "the message is too long")
                 break
             if not message.isascii() and not _is_text(message):
-                self._protocol.fail(CloseCode.INVALID_DATA, "a message is not UTF-8")
+                self._broken = Close(CloseCode.INVALID_DATA, "a message is not UTF-8")
                 break
             messages.append(message)
         return messages, odd
@@ -233,12 +248,12 @@ def _codec_for(message: bytes) -> Codec:
     return OlderCodec(lambda: str(uuid.uuid4())) if is_older(message) else JsonCodec()
 
 
-def _ending(protocol: ServerProtocol) -> tuple[str, bool]:
-    """Return why a WebSocket has ended, for the log, and whether it was not in peace."""
+def _ending(protocol: ServerProtocol, broken: Close | None) -> tuple[str, bool]:
+    """Return why a WebSocket has ended, for the log, and whether it was not in peace: ``broken`` decides, if given."""
     received: Close | None = protocol.close_rcvd
-    if protocol.parser_exc is None and received is not None:
+    if broken is None and protocol.parser_exc is None and received is not None:
         return f"closed by the peer with {int(received.code)}", received.code not in _GOODBYES
-    sent = protocol.close_sent
+    sent = broken or protocol.close_sent
     return (f"closed with {int(sent.code)}: {sent.reason}" if sent is not None else "a broken WebSocket"), True
 
 
