@@ -102,6 +102,10 @@ class Intake:
             self._owner.transport.pauseProducing()
             self._resting = self._clock.callLater(rest, self._rested)
 
+    def give_back(self, rest: bytes) -> None:
+        """Keep the rest of a piece that was not parsed for the next one."""
+        self._raw = rest + self._raw
+
     def drop(self) -> bytes:
         """Return what is not parsed, and forget it."""
         rest, self._raw = self._raw, b""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -25,6 +25,8 @@ from tcpchat.wire.older import OlderCodec, is_older
 
 # With these a peer ends in peace. 1001 is what a browser says of a page that is left or loaded again: it may come back.
 _GOODBYES = (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD)
+# What is inflated at a time: that may become a thousand times as much, and so about one of the longest messages.
+_STEP_BYTES = 64
 # A close begins with it: it is whole (RFC 6455 section 5.2).
 _CLOSE_BYTE = b"\x88"
 # The codes for what the peer is told when we close; for all else it is a rule that it has met.
@@ -146,12 +148,11 @@ class WebSocket:
     def _parse(self, piece: bytes) -> None:
         self._heard = True
         began = self._intake.began()
-        self._protocol.receive_data(piece)
-        messages, odd = self._messages(self._protocol.events_received())
+        messages, odd = self._inflated(piece) if self._protocol.extensions else self._frames(piece)
         if odd:
             self._intake.charge(began)
         written = self._written()
-        if self._protocol.state is OPEN and self._broken is None:
+        if self._open:
             if written:
                 self._outbox.write(written)
                 self._outbox.count(len(written))
@@ -176,11 +177,31 @@ class WebSocket:
             frames.append(Frame(CLOSE, self._broken.serialize()).serialize(mask=False))
         return b"".join(frames)
 
-    def _messages(self, frames: Iterable[object]) -> tuple[list[bytes], bool]:
-        """Return the whole messages among ``frames``, and whether there was anything besides."""
+    @property
+    def _open(self) -> bool:
+        return self._protocol.state is OPEN and self._broken is None
+
+    def _inflated(self, piece: bytes) -> tuple[list[bytes], bool]:
+        """Return as many of the messages in ``piece`` as are about one of the longest; the rest has to wait as it is.
+
+        Else a KiB could be 15 messages of 64 KiB, which wait behind a command. All of it is charged, as inflating is.
+        """
         messages: list[bytes] = []
-        odd = bool(self._protocol.extensions)
-        for frame in frames:
+        size = 0
+        while piece and self._open and size < self._limits.line_bytes:
+            step, piece = piece[:_STEP_BYTES], piece[_STEP_BYTES:]
+            more, _ = self._frames(step)
+            messages += more
+            size += sum(map(len, more))
+        self._intake.give_back(piece)
+        return messages, True
+
+    def _frames(self, data: bytes) -> tuple[list[bytes], bool]:
+        """Parse ``data``; return the messages that are whole by now, and whether there was anything besides."""
+        self._protocol.receive_data(data)
+        messages: list[bytes] = []
+        odd = False
+        for frame in self._protocol.events_received():
             assert isinstance(frame, Frame)
             if frame.opcode is TEXT and frame.fin:
                 message = bytes(frame.data)

@@ -414,6 +414,25 @@ def test_compressed_messages_are_understood_and_a_bomb_is_not(house: House) -> N
     assert [one.code for one in nina.control] == [1009]
 
 
+def test_what_inflates_waits_as_it_has_come(house: House) -> None:
+    nina = DeflatedScript(house, "nina")
+    nina.enter("lobby")
+    nina.take()
+    (connection,) = house.factory.connections
+    message = b'{"op":"ping","id":1}' + b" " * 65_000
+    stream = zlib.compressobj(9, zlib.DEFLATED, -12)
+    long = frame((stream.compress(message) + stream.flush(zlib.Z_SYNC_FLUSH))[:-4], first=0xC0)
+    sent = frame(b'{"op":"register","data":{"password":"%s"}}' % b"carp diem") + long * 8
+    assert len(sent) < 1_024
+    nina.transport.receive(sent)
+    waiting = sum(map(len, connection._lines))  # type: ignore[attr-defined]
+    assert 0 < waiting <= 3 * 65_536
+    for _ in range(20):
+        house.settle()
+        house.clock.advance(1)
+    assert [one["op"] for one in nina.take() if one.get("op") == "ping"] == ["ping"] * 8
+
+
 def test_readers_of_one_kind_share_the_bytes(house: House) -> None:
     readers = [kind(house, f"{kind.wire}{number}") for kind in (WebScript, DeflatedScript) for number in range(3)]
     for reader in readers:
