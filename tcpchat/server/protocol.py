@@ -222,8 +222,8 @@ class ChatProtocol(LineSplitter):
         self.clearLineBuffer()
         if self._web is not None:
             last += self._web.farewell()
-            if self._lost:  # it knows us
-                self._web = None
+        if self._lost:  # they know us, and nobody is to wait for the collector
+            self._connection = self._web = None
         self._outbox.finish(last, half_closed=self._half_closed)
         if not self._half_closed and not self._lost:
             self.transport.resumeProducing()  # to see the peer close, and to let go of what it still sends
@@ -348,11 +348,14 @@ class ChatProtocol(LineSplitter):
         self._entrance.speaker = Speaker.WEBSOCKET
         self._outbox.write(response)
         self._deadline.renew(self._limits.login_seconds)
-        self._web = WebSocket(self, protocol, self._outbox, self._pace, services.clock, self._limits, site.closed)
+        web = WebSocket(self, protocol, self._outbox, self._pace, services.clock, self._limits, site.closed)
+        self._web = web
         site.opened()
         self.meet(framed_codec(protocol))
         if rest:
-            self._web.take(rest)
+            web.take(rest)
+        if self._half_closed:
+            web.end()
 
     def take_messages(self, messages: list[bytes]) -> None:
         """Take what came in frames: each is a line."""

@@ -11,6 +11,7 @@ from websockets.server import ServerProtocol
 
 from tcpchat.core.limits import Limits
 from tcpchat.errors import Code
+from tcpchat.server.connection import Connection
 from tcpchat.server.http.channel import HttpChannel
 from tcpchat.server.http.names import WebNames
 from tcpchat.server.http.websocket import WebSocket
@@ -425,7 +426,7 @@ def test_what_inflates_waits_as_it_has_come(house: House) -> None:
     sent = frame(b'{"op":"register","data":{"password":"%s"}}' % b"carp diem") + long * 8
     assert len(sent) < 1_024
     nina.transport.receive(sent)
-    waiting = sum(map(len, connection._lines))  # type: ignore[attr-defined]
+    waiting = sum(len(message) for message in connection._lines)  # type: ignore[attr-defined]
     assert 0 < waiting <= 3 * 65_536
     for _ in range(20):
         house.settle()
@@ -524,9 +525,75 @@ def test_what_has_ended_waits_for_no_collector(house: House, sent: bytes, torn: 
         transport.tear()
         house.settle()
         assert _kept() == before
+        assert house.factory.services.site.websockets == 0
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("kind", [Script, WebScript])
+def test_who_is_lost_with_its_words_on_their_way_waits_for_no_collector(house: House, kind: type[Script]) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = _kept()
+        peer = kind(house, "nina")
+        peer.enter("lobby")
+        peer.say("lobby", "my last word")
+        peer.transport.tear()
+        assert _kept() > before
+        house.settle()
+        assert house.chat.rooms.get("lobby").head == 1  # type: ignore[union-attr]
+        assert _kept() == before
+        assert house.factory.services.site.websockets == 0
     finally:
         gc.enable()
 
 
 def _kept() -> int:
-    return sum(isinstance(thing, (HttpChannel, WebSocket, ServerProtocol)) for thing in gc.get_objects())
+    kinds = (HttpChannel, WebSocket, ServerProtocol, Connection)
+    return sum(isinstance(thing, kinds) for thing in gc.get_objects())
+
+
+def test_a_handshake_is_answered_and_over_when_the_peer_has_ended_its_half(house: House) -> None:
+    transport = house.connect()
+
+    def work() -> float:
+        house.work += 0.01
+        return house.work
+
+    house.factory.admission.paces.meter = work
+    transport.receive(_WHOLE * 30 + request())
+    assert b"HTTP/1.1 101 " not in transport.take()  # it waits for its turn
+    transport.end()
+    for _ in range(20):
+        house.settle()
+        house.clock.advance(1)
+    assert b"HTTP/1.1 101 " in transport.take()
+    assert transport.closed
+    assert house.factory.services.site.websockets == 0
+
+
+@pytest.mark.parametrize("way", ["quit", "kick", "stop", "silent", "deaf", "wrong", "close"])
+def test_there_is_room_again_however_one_ends(house: House, nina: WebScript, way: str) -> None:
+    site = house.factory.services.site
+    assert site.websockets == 1
+    (connection,) = house.factory.connections
+    if way == "quit":
+        nina.post("quit")
+    elif way == "kick":
+        connection.dismiss("Go.", Code.KICKED)
+    elif way == "stop":
+        connection.retire("The server is shutting down.", Code.SHUTTING_DOWN)
+    elif way == "silent":
+        house.clock.advance(30)
+        house.clock.advance(30)
+    elif way == "deaf":
+        connection._too_slow()  # type: ignore[attr-defined]
+    elif way == "wrong":
+        nina.transport.receive(frame(b"", 5))
+    else:
+        nina.hang_up()
+    house.settle()
+    assert site.websockets == 0
+    nina.transport.tear()
+    assert site.websockets == 0
