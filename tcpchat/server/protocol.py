@@ -18,6 +18,7 @@ from tcpchat.server.connection import Connection
 from tcpchat.server.deadline import Deadline
 from tcpchat.server.entrance import Entrance
 from tcpchat.server.http.channel import HttpChannel
+from tcpchat.server.http.layer import WebLayer
 from tcpchat.server.http.websocket import WebSocket, framed_codec
 from tcpchat.server.lines import LineSplitter
 from tcpchat.server.outbox import Outbox
@@ -54,8 +55,8 @@ class ChatProtocol(LineSplitter):
     nobody has said goodbye, so that the session is left behind when the dialogue ends.
 
     Under TLS the transport is a `TlsLayer`, and after its handshake everything begins anew: who speaks, the silence.
-    Who speaks HTTP has an `HttpChannel` in between (``_web``), and after an upgrade a `WebSocket`, whose messages are
-    handed over as lines are.
+    Who speaks HTTP has a `WebLayer` in between (``_web``): an `HttpChannel`, and after an upgrade a `WebSocket`, whose
+    messages are handed over as lines are.
     """
 
     _log = Logger()
@@ -78,7 +79,7 @@ class ChatProtocol(LineSplitter):
         self._pace: Pace | None = None
         self._entrance = Entrance(self, services.clock, services.limits, security, admission)
         self._connection: Connection | None = None
-        self._web: HttpChannel | WebSocket | None = None
+        self._web: WebLayer | None = None
         self._deadline = Deadline(services.clock)
         self._skipped_bytes = 0
         # Nothing more is taken from the peer; whether that is because it has ended its half.
@@ -169,7 +170,7 @@ class ChatProtocol(LineSplitter):
             self._reason = "the connection broke" if reason.check(ConnectionLost) else reason.getErrorMessage()
         self._outbox.lost()
         if self._web is not None:
-            self._web.lose()
+            self._web.let_go()
         self._cancel_timers()
         # No more than it could have sent at once if it had stayed: whoever has gone is slowed by nothing.
         if self._pace is not None and self.line_mode:
@@ -250,7 +251,7 @@ class ChatProtocol(LineSplitter):
         self._reason = _LOGGED.get(code, text)
         self._torn = code in _KEPT
         if self._web is not None:
-            self._web.closing(code, text)
+            self._web.because(code, text)
         if self._connection is not None:
             self._connection.release()  # what it was about to be told comes first
         self.finish(self._notice(text, code))
@@ -268,7 +269,7 @@ class ChatProtocol(LineSplitter):
         self._reason = text
         self._torn = self._torn or (code in _KEPT and not self._input_ended)
         if self._web is not None:
-            self._web.closing(code, text)
+            self._web.because(code, text)
         if notice := self._notice(text, code):
             self._outbox.write(notice)
         if not self._input_ended:
@@ -331,7 +332,7 @@ class ChatProtocol(LineSplitter):
     @property
     def framed(self) -> bool:
         """Whether messages come whole, in WebSocket's frames."""
-        return isinstance(self._web, WebSocket)
+        return self._web is not None and self._web.framed
 
     @property
     def holding(self) -> bool:
@@ -355,7 +356,7 @@ class ChatProtocol(LineSplitter):
         if rest:
             web.take(rest)
         if self._half_closed:
-            web.end()
+            web.input_ended()
 
     def take_messages(self, messages: list[bytes]) -> None:
         """Take what came in frames: each is a line."""
@@ -418,7 +419,7 @@ class ChatProtocol(LineSplitter):
         if self._outbox.finished:
             self.transport.loseConnection()
         elif self._web is not None:
-            self._web.end()
+            self._web.input_ended()
         else:
             self._end_input(complete=complete)
 

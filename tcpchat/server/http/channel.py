@@ -123,6 +123,7 @@ class Visit(Request):
 class HttpChannel(HTTPChannel):
     """The requests of one connection, one after the other: GET and HEAD, without bodies."""
 
+    framed = False
     requestFactory = Visit
     maxHeaders = _HEADERS
     # Ours are the connection's: a request has its time in all, however it trickles in.
@@ -139,7 +140,7 @@ class HttpChannel(HTTPChannel):
         self._upgrading: tuple[ServerProtocol, bytes] | None = None
         # Whether a request has begun to come, and whether anything of an answer has been sent.
         self._begun = False
-        self._because: tuple[Code, str] | None = None
+        self._reason: tuple[Code, str] | None = None
         self._line = _Line(owner, outbox)
         self.makeConnection(self._line)
 
@@ -147,7 +148,7 @@ class HttpChannel(HTTPChannel):
         """Take a chunk."""
         self._intake.take(data)
 
-    def end(self) -> None:
+    def input_ended(self) -> None:
         """The peer says no more; it may still read."""
         self._intake.end()
 
@@ -155,20 +156,20 @@ class HttpChannel(HTTPChannel):
         """Go on with what has come."""
         self._intake.proceed()
 
-    def closing(self, code: Code, text: str) -> None:
-        """The connection will be closed by us, for this reason."""
-        self._because = code, text
+    def because(self, code: Code, text: str) -> None:
+        """The connection is going to be closed by us, for this reason."""
+        self._reason = code, text
 
     def farewell(self) -> bytes:
         """Return what a request that isn't answered yet is answered with when the connection closes."""
-        self.lose()
-        if self._because is None or not self._begun:
+        self.let_go()
+        if self._reason is None or not self._begun:
             return b""
-        code, text = self._because
+        code, text = self._reason
         return _refusal(_STATUS.get(code, 503), text.encode() + b"\n")
 
-    def lose(self) -> None:
-        """The connection is over."""
+    def let_go(self) -> None:
+        """Nothing is taken or said any more."""
         self._line.disconnecting = True
         self._intake.close()
         # What is not whole knows us: nobody is to wait for the collector.
@@ -189,7 +190,7 @@ class HttpChannel(HTTPChannel):
         owner, self._owner = self._owner, None
         protocol, response = self._upgrading
         rest = b"".join((*self._dataBuffer, self.clearLineBuffer(), self._intake.drop()))
-        self.lose()
+        self.let_go()
         owner.speak_websocket(protocol, response, rest)
 
     def _end(self) -> None:

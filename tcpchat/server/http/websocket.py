@@ -15,6 +15,7 @@ from websockets.server import ServerProtocol
 from tcpchat.core.limits import Limits
 from tcpchat.core.state import Person
 from tcpchat.errors import Code
+from tcpchat.server.http.closes import close_for, ending
 from tcpchat.server.http.intake import Intake
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
@@ -23,21 +24,10 @@ from tcpchat.wire.frames import PLAIN, FramedCodec, Framing, deflated
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.older import OlderCodec, is_older
 
-# With these a peer ends in peace. 1001 is what a browser says of a page that is left or loaded again: it may come back.
-_GOODBYES = (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD)
 # What is inflated at a time: that may become a thousand times as much, and so about one of the longest messages.
 _STEP_BYTES = 64
 # A close begins with it: it is whole (RFC 6455 section 5.2).
 _CLOSE_BYTE = b"\x88"
-# The codes for what the peer is told when we close; for all else it is a rule that it has met.
-_CLOSE_CODES = {
-    Code.SHUTTING_DOWN: CloseCode.GOING_AWAY,
-    Code.SLOW_READER: CloseCode.TRY_AGAIN_LATER,
-    Code.TOO_MANY_CONNECTIONS: CloseCode.TRY_AGAIN_LATER,
-    Code.LINE_TOO_LONG: CloseCode.MESSAGE_TOO_BIG,
-    Code.PING_TIMEOUT: CloseCode.INTERNAL_ERROR,
-    Code.INTERNAL: CloseCode.INTERNAL_ERROR,
-}
 
 
 class Owner(Protocol):
@@ -66,13 +56,16 @@ class Owner(Protocol):
 class WebSocket:
     """The frames of one peer: messages for the lines' queue, and whatever else WebSocket has to say.
 
-    ``protocol`` has its handshake behind it. Pings are answered at once, and the close once all is answered. What
-    comes with frames that are no messages, empty ones, pieces of messages, and what is compressed costs the peer the
-    time that it takes.
+    ``protocol`` has its handshake behind it. Pings are answered as they are read, and a close once all before it is
+    answered. Nothing is read while the owner takes no messages: whoever waits for that has answered every ping so far.
+    What is no message, or an empty one, in pieces or compressed, costs the peer the time that it takes. The first thing
+    that is wrong ends it, whatever comes behind. ``closed`` is called once, when its place is free again.
     """
 
+    framed = True
+
     __slots__ = (
-        "_beat", "_because", "_broken", "_clock", "_closed", "_farewell", "_heard", "_intake", "_limits", "_outbox",
+        "_beat", "_broken", "_clock", "_closed", "_code", "_farewell", "_heard", "_intake", "_limits", "_outbox",
         "_owner", "_pieces", "_protocol", "_unsent_at_ping",
     )  # fmt: skip
 
@@ -97,7 +90,7 @@ class WebSocket:
         # reason of ours to close.
         self._pieces = bytearray()
         self._broken: Close | None = None
-        self._because: Code | None = None
+        self._code: Code | None = None
         self._farewell: bytes | None = None
         # Whether anything was read since the last beat; and, if the peer was pinged then, how many bytes were on their
         # way to it.
@@ -114,27 +107,25 @@ class WebSocket:
         self._heard = True  # nobody has listened until now
         self._intake.proceed()
 
-    def end(self) -> None:
-        """The peer has ended its half without a close (RFC 6455 section 7.1.5: 1006)."""
+    def input_ended(self) -> None:
+        """The peer has ended its half, and if no close is on its way, without one (RFC 6455 section 7.1.5: 1006)."""
         self._intake.end()
 
-    def closing(self, code: Code, text: str) -> None:
-        """It will be closed by us, for this reason."""
-        self._because = code
+    def because(self, code: Code, text: str) -> None:
+        """It is going to be closed by us, for this reason; the text is said in a notice."""
+        self._code = code
 
     def farewell(self) -> bytes:
         """Return the close that is the last thing said: in answer to the peer's, or our own."""
-        self.lose()
+        self.let_go()
         if self._farewell is None:
-            code, reason = CloseCode.NORMAL_CLOSURE, ""
-            if self._because is not None:
-                code, reason = _CLOSE_CODES.get(self._because, CloseCode.POLICY_VIOLATION), self._because.value
-            self._protocol.send_close(code, reason)
+            close = close_for(self._code)
+            self._protocol.send_close(close.code, close.reason)
             self._farewell = b"".join(self._protocol.data_to_send())
         return self._farewell
 
-    def lose(self) -> None:
-        """The connection is over."""
+    def let_go(self) -> None:
+        """Nothing is taken or said any more."""
         self._intake.close()
         if self._beat.active():
             self._beat.cancel()
@@ -163,7 +154,7 @@ class WebSocket:
         self._farewell = written
         if messages:
             self._owner.take_messages(messages)
-        reason, torn = _ending(self._protocol, self._broken)
+        reason, torn = ending(self._protocol, self._broken)
         self._owner.web_ended(reason, torn=torn)
 
     def _written(self) -> bytes:
@@ -267,15 +258,6 @@ def framed_codec(protocol: ServerProtocol) -> FramedCodec:
 
 def _codec_for(message: bytes) -> Codec:
     return OlderCodec(lambda: str(uuid.uuid4())) if is_older(message) else JsonCodec()
-
-
-def _ending(protocol: ServerProtocol, broken: Close | None) -> tuple[str, bool]:
-    """Return why a WebSocket has ended, for the log, and whether it was not in peace: ``broken`` decides, if given."""
-    received: Close | None = protocol.close_rcvd
-    if broken is None and protocol.parser_exc is None and received is not None:
-        return f"closed by the peer with {int(received.code)}", received.code not in _GOODBYES
-    sent = broken or protocol.close_sent
-    return (f"closed with {int(sent.code)}: {sent.reason}" if sent is not None else "a broken WebSocket"), True
 
 
 def _is_text(message: bytes) -> bool:
