@@ -336,12 +336,13 @@ class ChatProtocol(LineSplitter):
 
     @property
     def holding(self) -> bool:
-        """Whether nothing is taken just now."""
-        return self.paused or self._input_ended
+        """Whether nothing is taken just now; by HTTP that is so while the peer doesn't read, too."""
+        return self.paused or self._input_ended or (self._connection is None and self._outbox.clogged)
 
     def answered(self) -> None:
-        """A request is answered: its time begins anew, and what it may send."""
-        self._deadline.renew(self._limits.http_seconds)
+        """The time for the next request begins, and what it may send; not for who doesn't read the answer."""
+        if not self._outbox.clogged:
+            self._deadline.renew(self._limits.http_seconds)
 
     def speak_websocket(self, protocol: ServerProtocol, response: bytes, rest: bytes) -> None:
         """Send the ``response``, and speak WebSocket from here on; ``rest`` has come already."""
@@ -388,6 +389,8 @@ class ChatProtocol(LineSplitter):
             self._deadline.renew(self._limits.login_seconds)
         if self._connection is not None:
             self._connection.drained()
+        elif isinstance(self._web, HttpChannel):
+            self._web.drained()
 
     def _refuse_plain(self, codec: Codec) -> None:
         """Say that TLS is wanted, and close."""

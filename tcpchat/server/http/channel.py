@@ -57,7 +57,7 @@ class Owner(Protocol):
         """No more requests come."""
 
     def answered(self) -> None:
-        """A request is answered: its time begins anew."""
+        """A request is answered, or its answer taken at last: the time for the next one begins."""
 
     def speak_websocket(self, protocol: ServerProtocol, response: bytes, rest: bytes) -> None:
         """Go on with WebSocket: send the ``response``, and take the ``rest`` of what has come."""
@@ -101,10 +101,10 @@ class _Line:
         """Nothing is registered."""
 
     def pauseProducing(self) -> None:
-        self.owner.transport.pauseProducing()
+        """What is read and when is for the intake to say."""
 
     def resumeProducing(self) -> None:
-        self.owner.transport.resumeProducing()
+        """As above: a request that is answered is no reason to read on."""
 
     def stopProducing(self) -> None:
         self.loseConnection()
@@ -141,6 +141,7 @@ class HttpChannel(HTTPChannel):
         # Whether a request has begun to come, and whether anything of an answer has been sent.
         self._begun = False
         self._reason: tuple[Code, str] | None = None
+        self._outbox = outbox
         self._line = _Line(owner, outbox)
         self.makeConnection(self._line)
 
@@ -155,6 +156,12 @@ class HttpChannel(HTTPChannel):
     def proceed(self) -> None:
         """Go on with what has come."""
         self._intake.proceed()
+
+    def drained(self) -> None:
+        """The peer has read what it was sent: go on with what it asked meanwhile."""
+        if self._owner is not None:
+            self._owner.answered()
+            self._intake.resume()
 
     def because(self, code: Code, text: str) -> None:
         """The connection is going to be closed by us, for this reason."""
@@ -184,6 +191,9 @@ class HttpChannel(HTTPChannel):
         began = self._intake.began()
         self._begun = True
         self.dataReceived(piece)
+        if self.paused:
+            self.paused = False
+            self._intake.give_back(self.clearLineBuffer())
         if self._upgrading is None or self._owner is None:
             self._intake.charge(began)
             return
@@ -225,6 +235,8 @@ class HttpChannel(HTTPChannel):
         """One request is answered."""
         super().requestDone(request)
         self._begun = bool(self.requests)
+        # A KiB may ask for hundreds: no more is answered than the peer reads.
+        self.paused = self._outbox.clogged
         if self._owner is not None:
             self._owner.answered()
 

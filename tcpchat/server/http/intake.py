@@ -60,7 +60,7 @@ class Intake:
     def take(self, data: bytes) -> None:
         """Take a chunk."""
         self._raw = self._raw + data if self._raw else data
-        if self._resting is not None:
+        if self._resting is not None or self._owner.holding:
             self._owner.transport.pauseProducing()
         self.proceed()
 
@@ -105,6 +105,11 @@ class Intake:
     def give_back(self, rest: bytes) -> None:
         """Keep the rest of a piece that was not parsed for the next one."""
         self._raw = rest + self._raw
+
+    def resume(self) -> None:
+        """The owner takes something again."""
+        if self._resting is None:
+            self._rested()
 
     def drop(self) -> bytes:
         """Return what is not parsed, and forget it."""
