@@ -10,7 +10,7 @@ from tcpchat.core.addresses import plain
 from tcpchat.core.channel import PLAIN, Channel
 from tcpchat.core.limits import Limits
 from tcpchat.server.admission import Admission
-from tcpchat.server.http.headers import SECURITY_LINES
+from tcpchat.server.http.headers import last_answer
 from tcpchat.server.tls import Security
 from tcpchat.server.tlslayer import Above, TlsLayer
 from tcpchat.wire.codec import Codec
@@ -22,11 +22,7 @@ from tcpchat.wire.text import TextCodec
 # Who speaks in lines. The others get one answer, or none, and never reach the chat.
 _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
 
-_TLS_PAGE = b"There is no page here. This is a chat server: speak to it under TLS.\n"
-_NOT_FOUND = (
-    b"HTTP/1.1 404 Not Found\r\n%bContent-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
-)
+_TLS_PAGE = "There is no page here. This is a chat server: speak to it under TLS."
 
 
 class Visitor(Above, Protocol):
@@ -236,7 +232,7 @@ class Entrance:
     def _farewell(self, speaker: Speaker) -> bytes:
         if speaker is not Speaker.HTTP or self._greeted:
             return b""
-        return _NOT_FOUND % (SECURITY_LINES, len(_TLS_PAGE), _TLS_PAGE)
+        return last_answer(404, _TLS_PAGE)
 
     def _start_tls(self, hello: bytes) -> None:
         """Let everything pass through TLS from here on; ``hello`` is what has come of it."""

@@ -18,7 +18,7 @@ from twisted.web import http
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from tcpchat.server.http.headers import answer, secure
+from tcpchat.server.http.headers import ALLOWED, READING, answer, body, secure
 
 PAGE: Final = "index.html"
 # By which the page refers to the other files; where they are.
@@ -127,8 +127,8 @@ class _File(Resource):
     def render(self, request: Request) -> bytes:
         if request.postpath:
             return NotFound().render(request)
-        if request.method not in (b"GET", b"HEAD"):
-            request.setHeader("Allow", "GET, HEAD")
+        if request.method not in READING:
+            request.setHeader("Allow", ALLOWED)
             return answer(request, http.NOT_ALLOWED, "This can only be read, by GET or HEAD.")
         secure(request)
         return self._read(request)
@@ -147,7 +147,7 @@ class _File(Resource):
         request.setHeader("Content-Type", content.kind)
         if zipped is not None:
             request.setHeader("Content-Encoding", "gzip")
-        return content.plain if zipped is None else zipped
+        return body(request, content.plain if zipped is None else zipped)
 
 
 def _header(request: Request, name: bytes) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IAddress, IPushProducer, IReactorTime, ITransport
@@ -14,23 +16,14 @@ from zope.interface import implementer
 from tcpchat.core.limits import Limits
 from tcpchat.core.state import Person
 from tcpchat.errors import Code
-from tcpchat.server.http.headers import SECURITY_LINES
+from tcpchat.server.http.headers import ALLOWED, READING, last_answer
 from tcpchat.server.http.intake import Intake
 from tcpchat.server.outbox import Outbox
 from tcpchat.server.pace import Pace
 
-# Of RFC 9110: what reads, and has no body.
-_METHODS = (b"GET", b"HEAD")
 _HEADERS = 100
-
-_REFUSALS = {
-    400: b"Bad Request",
-    405: b"Method Not Allowed",
-    408: b"Request Timeout",
-    413: b"Content Too Large",
-    431: b"Request Header Fields Too Large",
-    503: b"Service Unavailable",
-}
+# RFC 9112 section 3.2.2; what is behind a "#" is never sent.
+_WHOLE_ADDRESS = re.compile(rb"https?://(?P<host>[^/?#]+)(?P<path>[/?][^#]*)?", re.IGNORECASE)
 _STATUS = {Code.LOGIN_TIMEOUT: 408, Code.LINE_TOO_LONG: 431}
 
 
@@ -173,7 +166,7 @@ class HttpChannel(HTTPChannel):
         if self._reason is None or not self._begun:
             return b""
         code, text = self._reason
-        return _refusal(_STATUS.get(code, 503), text.encode() + b"\n")
+        return last_answer(_STATUS.get(code, 503), text)
 
     def let_go(self) -> None:
         """Nothing is taken or said any more."""
@@ -208,14 +201,44 @@ class HttpChannel(HTTPChannel):
         if self._owner is not None:
             self._owner.web_ended("", torn=False)
 
+    def headerReceived(self, line: bytes) -> bool:
+        """Take a header; Twisted takes any digits for a length that Python reads."""
+        try:
+            return bool(super().headerReceived(line))
+        except ValueError:
+            self._respondToBadRequestAndDisconnect()
+            return False
+
     def allHeadersReceived(self) -> None:
         """Refuse what is not for reading, before any body is."""
-        if self._command not in _METHODS:
-            self._refuse(405, b"Only GET and HEAD are understood here.\n", b"Allow: GET, HEAD\r\n")
+        if self._command not in READING:
+            self._refuse(405, "Only GET and HEAD are understood here.", {"Allow": ALLOWED})
+        elif self.requests[-1].requestHeaders.hasHeader(b"Transfer-Encoding"):
+            self._refuse(400, "Requests here have no body, and so no Transfer-Encoding.")
         elif self.length != 0:
-            self._refuse(413, b"Requests here have no body.\n")
+            self._refuse(413, "Requests here have no body.")
+        elif not self._find_path():
+            self._refuse(400, "What is asked for must begin with a slash, or be a whole address by http or https.")
         else:
             super().allHeadersReceived()
+
+    def _find_path(self) -> bool:
+        """Reduce a whole address to its path: its host is the one that counts. Return whether there is a path."""
+        if self._path.startswith(b"/"):
+            return True
+        address = _WHOLE_ADDRESS.fullmatch(self._path)
+        if address is None:
+            return False
+        path = address["path"] or b""
+        self._path = path if path.startswith(b"/") else b"/" + path
+        headers = self.requests[-1].requestHeaders
+        # HTTP/1.1 wants one Host header all the same, as the site will tell.
+        if self._version != b"HTTP/1.1" or len(headers.getRawHeaders(b"Host", [])) == 1:
+            headers.setRawHeaders(b"Host", [address["host"]])
+        return True
+
+    def _send100Continue(self) -> None:
+        """Tell nobody to go on: there is no body to wait for (RFC 9110 section 10.1.1)."""
 
     def lineReceived(self, line: bytes) -> None:
         """Take a line, unless the request is refused."""
@@ -224,7 +247,7 @@ class HttpChannel(HTTPChannel):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """One header is too long."""
-        self._refuse(431, b"The headers are too long.\n")
+        self._refuse(431, "The headers are too long.")
 
     def rawDataReceived(self, data: bytes) -> None:
         """Keep what comes before the request is answered; nothing of one that is refused."""
@@ -242,25 +265,18 @@ class HttpChannel(HTTPChannel):
 
     def _respondToBadRequestAndDisconnect(self) -> None:
         if self._receivedHeaderSize > self.totalHeadersSize or self._receivedHeaderCount > self.maxHeaders:
-            self._refuse(431, b"The headers are too long, or too many.\n")
+            self._refuse(431, "The headers are too long, or too many.")
             return
-        self._refuse(400, b"That is not HTTP/1.1 as RFC 9112 has it.\n")
+        self._refuse(400, "That is not HTTP/1.1 as RFC 9112 has it.")
 
-    def _refuse(self, status: int, text: bytes, header: bytes = b"") -> None:
+    def _refuse(self, status: int, text: str, more: Mapping[str, str] = MappingProxyType({})) -> None:
         self.length = 0
         self._line.disconnecting = True
         if self._owner is not None:
             self._begun = False
-            self._owner.finish(_refusal(status, text, header))
+            self._owner.finish(last_answer(status, text, more))
 
     def allContentReceived(self) -> None:
         """Answer the request, unless it is refused."""
         if not self._line.disconnecting:
             super().allContentReceived()
-
-
-def _refusal(status: int, text: bytes, header: bytes = b"") -> bytes:
-    return (
-        b"HTTP/1.1 %d %b\r\n%b%bContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n"
-        b"Connection: close\r\n\r\n%b" % (status, _REFUSALS[status], header, SECURITY_LINES, len(text), text)
-    )

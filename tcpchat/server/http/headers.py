@@ -1,12 +1,17 @@
-"""What every response by HTTP says: what may be done with it, and not by which program it is."""
+"""What every response by HTTP says: what may be done with it, not by which program it is; and short ones in full."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Final
 
 from twisted.web.server import Request
+
+# Of RFC 9110: what reads, and has no body.
+READING: Final = (b"GET", b"HEAD")
+ALLOWED: Final = "GET, HEAD"
 
 # What the page may load and do. "connect-src 'self'" is for the WebSocket: since CSP 3 'self' matches ws: and wss:
 # on the page's own host and port. No markup can be made of a string (Trusted Types).
@@ -35,8 +40,10 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 
-# The same for what is written without a request's help.
-SECURITY_LINES: Final = "".join(f"{name}: {value}\r\n" for name, value in SECURITY_HEADERS.items()).encode()
+# As RFC 9110 has it, and Python since 3.13.
+_PHRASES = {413: "Content Too Large"}
+# Of the short ones.
+_WORDS = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
 
 
 def secure(request: Request) -> None:
@@ -50,6 +57,24 @@ def answer(request: Request, status: int, text: str) -> bytes:
     """Return the body of a short answer in plain text that nobody keeps; sets status and headers."""
     secure(request)
     request.setResponseCode(status, HTTPStatus(status).phrase.encode())
-    request.setHeader("Content-Type", "text/plain; charset=utf-8")
-    request.setHeader("Cache-Control", "no-store")
-    return f"{text}\n".encode()
+    for name, value in _WORDS.items():
+        request.setHeader(name, value)
+    return body(request, f"{text}\n".encode())
+
+
+def body(request: Request, content: bytes) -> bytes:
+    """Return what is sent of ``content``: to HEAD only its length (Twisted would log whatever such a request says)."""
+    if request.method != b"HEAD":
+        return content
+    request.setHeader("Content-Length", str(len(content)))
+    return b""
+
+
+def last_answer(status: int, text: str, more: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """Return a short answer in full, with ``more`` headers, for where there is no request; the connection ends."""
+    content = f"{text}\n".encode()
+    ending = {"Content-Length": str(len(content)), "Connection": "close"}
+    headers = {**SECURITY_HEADERS, **_WORDS, **more, **ending}
+    phrase = _PHRASES.get(status, HTTPStatus(status).phrase)
+    lines = [f"HTTP/1.1 {status} {phrase}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + content

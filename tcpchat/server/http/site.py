@@ -139,18 +139,25 @@ class _Socket(Resource):
         if response.status_code != 101:
             if any(other != _VERSION for other in headers.get_all("Sec-WebSocket-Version")):
                 return self._other_version(request)
-            for name in ("Upgrade", "Allow"):
-                if name in response.headers:
-                    request.setHeader(name, response.headers[name])
+            if "Upgrade" in response.headers:
+                _offer(request)
+            if "Allow" in response.headers:
+                request.setHeader("Allow", response.headers["Allow"])
             return _Text(response.status_code, _WAY).render_GET(request)
         request.upgrade(protocol, response.serialize())
         return NOT_DONE_YET
 
     def _other_version(self, request: Visit) -> bytes:
         """Say which version is spoken (RFC 6455 section 4.4)."""
-        request.setHeader("Upgrade", "websocket")
+        _offer(request)
         request.setHeader("Sec-WebSocket-Version", _VERSION)
         return _Text(426, _WAY).render_GET(request)
+
+
+def _offer(request: Request) -> None:
+    """Say what else is spoken here (RFC 9110 section 7.8), besides what the answer says of its connection."""
+    request.setHeader("Upgrade", "websocket")
+    request.responseHeaders.addRawHeader("Connection", "Upgrade")
 
 
 def _wants_upgrade(request: Request) -> bool:

@@ -8,7 +8,9 @@ from ipaddress import ip_network
 import pytest
 
 from tcpchat.core.limits import Limits
+from tcpchat.server.http.headers import SECURITY_HEADERS
 from tests.house import House
+from tests.server.test_logs import Seen
 from tests.transport import BUFFER_BYTES, MemoryTransport
 
 _ALIVE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -98,3 +100,114 @@ def test_who_says_no_more_is_answered_all_that_was_asked(house: House) -> None:
             rest(house)
     assert statuses(transport) == [200] * 100
     assert transport.closed
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/readyz", "/nowhere", "/static/", "/\x80", "/?\x80", f"/{'A' * 3000}"]
+)
+@pytest.mark.parametrize("host", ["localhost", "evil.example"])
+def test_head_is_answered_by_headers_alone_and_nothing_of_it_is_logged(house: House, path: str, host: str) -> None:
+    rest_of_it = f"{path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode("latin-1")
+    transport = house.connect()
+    with Seen() as seen:
+        transport.receive(b"HEAD " + rest_of_it)
+        rest(house)
+        head = transport.take()
+        transport.receive(b"GET " + rest_of_it)
+        rest(house)
+        get = transport.take()
+    assert seen == []
+    assert head.endswith(b"\r\n\r\n")
+    assert sorted(head.lower().split(b"\r\n")) == sorted(
+        get.partition(b"\r\n\r\n")[0].lower().split(b"\r\n") + [b""] * 2
+    )
+
+
+def ask(house: House, request: bytes) -> bytes:
+    """Return what a request is answered with; nothing is logged of it but the end of its connection."""
+    transport = house.connect()
+    with Seen() as seen:
+        transport.receive(request)
+        rest(house)
+    assert seen == []
+    return transport.take()
+
+
+def fields(answer: bytes) -> list[str]:
+    """Return the header lines of an answer."""
+    return answer.partition(b"\r\n\r\n")[0].decode().split("\r\n")[1:]
+
+
+def test_head_is_not_a_handshake(house: House) -> None:
+    answer = ask(house, b"HEAD /ws HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 405 ")
+    assert answer.endswith(b"\r\n\r\n")
+    assert "Allow: GET" in fields(answer)
+
+
+_START = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        pytest.param(_START + b"Content-Length: " + b"9" * 5_000 + b"\r\n\r\n", 400, id="a length of 5,000 digits"),
+        pytest.param(_START + b"Content-Length: " + b"0" * 5_000 + b"\r\n\r\n", 400, id="5,000 zeros"),
+        pytest.param(b"GET * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, id="GET *"),
+        pytest.param(b"HEAD * HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, id="HEAD *"),
+        pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n", 405, id="OPTIONS *"),
+        pytest.param(b"GET xws HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, id="no slash"),
+        pytest.param(b"GET localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, id="an authority"),
+        pytest.param(b"GET ftp://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, id="another scheme"),
+        pytest.param(b"GET http:///healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", 400, id="an empty host"),
+        pytest.param(_START + b"Transfer-Encoding: identity\r\n\r\n", 400, id="identity"),
+        pytest.param(_START + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, id="chunks"),
+        pytest.param(_START + b"X: %b\r\n" % (b"x" * 1_000) * 17 + b"\r\n", 431, id="17 headers of 1 KB"),
+        pytest.param(_START + b"X: x\r\n" * 100 + b"\r\n", 431, id="101 headers"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_all_that_answers_say(house: House, request_: bytes, status: int) -> None:
+    answer = ask(house, request_ + _ALIVE)
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", answer) == [b"%d" % status]
+    assert {f"{name}: {value}" for name, value in SECURITY_HEADERS.items()} <= set(fields(answer))
+    assert {"Connection: close", "Cache-Control: no-store"} <= set(fields(answer))
+    assert b"Twisted" not in answer
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://localhost/healthz", "localhost", 200),
+        ("HTTP://localhost:3000/healthz", "localhost", 200),
+        ("https://localhost", "localhost", 200),
+        ("http://localhost?x=y", "localhost", 200),
+        ("http://localhost/healthz", "evil.example", 200),
+        ("http://evil.example/healthz", "localhost", 421),
+        ("http://localhost@evil.example/healthz", "localhost", 421),
+        ("http://localhost/healthz", "localhost\r\nHost: localhost", 400),
+    ],
+)
+def test_the_host_of_a_whole_address_counts_and_not_that_of_the_header(
+    house: House, target: str, host: str, status: int
+) -> None:
+    answer = ask(house, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+
+
+def test_a_whole_address_without_a_host_header_is_for_http_1_0_only(house: House) -> None:
+    assert b" 400 " in ask(house, b"GET http://localhost/healthz HTTP/1.1\r\n\r\n").partition(b"\r\n")[0]
+    assert b" 200 " in ask(house, b"GET http://localhost/healthz HTTP/1.0\r\n\r\n").partition(b"\r\n")[0]
+    assert b" 421 " in ask(house, b"GET http://evil.example/healthz HTTP/1.0\r\n\r\n").partition(b"\r\n")[0]
+
+
+def test_nobody_is_told_to_go_on_with_a_body(house: House) -> None:
+    assert ask(house, _START + b"Expect: 100-continue\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "headers", [b"", b"Upgrade: h2c\r\n", b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 8\r\n"]
+)
+def test_who_does_not_upgrade_is_told_how(house: House, headers: bytes) -> None:
+    answer = ask(house, b"GET /ws HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 426 ")
+    assert {"Upgrade: websocket", "Connection: Upgrade"} <= set(fields(answer))
