@@ -77,6 +77,14 @@ class Limits:
         least=1,
         most=_DAY_SECONDS,
     )
+    http_connection_seconds: float = limit(
+        300.0,
+        "seconds",
+        "Time for all requests of one connection by HTTP: the next one is its last. A page with its files needs "
+        "seconds, and nobody is to hold a place by asking a little now and then.",
+        least=1,
+        most=_DAY_SECONDS,
+    )
     http_header_bytes: int = limit(
         16 * KIB,
         "bytes",

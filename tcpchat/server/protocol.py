@@ -476,9 +476,21 @@ class ChatProtocol(LineSplitter):
             self.MAX_LENGTH = self._limits.early_line_bytes
             self._deadline.begin(self._limits.login_seconds, self._too_late)
 
+    def _too_late_by_http(self, web: HttpChannel) -> None:
+        if self._outbox.clogged:
+            self._too_slow()
+        elif web.busy:
+            self.dismiss("A request took too long.", Code.LOGIN_TIMEOUT)
+        else:  # it has all that it asked for, as a browser that keeps a connection for later
+            self._unlogged = True
+            self.finish()
+
     def _too_late(self) -> None:
         if self._entrance.shaking:
             self._hang_up("the TLS handshake took too long")
+            return
+        if isinstance(self._web, HttpChannel):
+            self._too_late_by_http(self._web)
             return
         if self._logged_in:  # and its input has ended
             if self._outbox.clogged:

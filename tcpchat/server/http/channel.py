@@ -40,9 +40,6 @@ class Owner(Protocol):
     def person(self) -> Person | None:
         """Who is logged in."""
 
-    def finish(self, last: bytes = b"") -> None:
-        """Send ``last`` and close."""
-
     def abort(self) -> None:
         """Cut the connection."""
 
@@ -74,8 +71,12 @@ class _Line:
         self._outbox.write(b"".join(data))
 
     def loseConnection(self) -> None:
+        self.end("its last request by HTTP is answered")
+
+    def end(self, reason: str) -> None:
+        """Take nothing more, for this reason, and close once all is sent."""
         self.disconnecting = True
-        self.owner.finish()
+        self.owner.web_ended(reason, torn=False)
 
     def abortConnection(self) -> None:
         self.disconnecting = True
@@ -131,12 +132,17 @@ class HttpChannel(HTTPChannel):
         self.totalHeadersSize = self.MAX_LENGTH = limits.http_header_bytes
         self._owner: Owner | None = owner
         self._upgrading: tuple[ServerProtocol, bytes] | None = None
-        # Whether a request has begun to come, and whether anything of an answer has been sent.
-        self._begun = False
         self._reason: tuple[Code, str] | None = None
         self._outbox = outbox
+        self._clock = clock
+        self._last_begins = clock.seconds() + limits.http_connection_seconds
         self._line = _Line(owner, outbox)
         self.makeConnection(self._line)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request has come, or a part of one, and no answer yet."""
+        return not self._line.disconnecting and bool(self.requests or self._buffer or self._intake.unparsed)
 
     def take(self, data: bytes) -> None:
         """Take a chunk."""
@@ -162,8 +168,9 @@ class HttpChannel(HTTPChannel):
 
     def farewell(self) -> bytes:
         """Return what a request that isn't answered yet is answered with when the connection closes."""
+        unanswered = self.busy
         self.let_go()
-        if self._reason is None or not self._begun:
+        if self._reason is None or not unanswered:
             return b""
         code, text = self._reason
         return last_answer(_STATUS.get(code, 503), text)
@@ -182,7 +189,6 @@ class HttpChannel(HTTPChannel):
 
     def _parse(self, piece: bytes) -> None:
         began = self._intake.began()
-        self._begun = True
         self.dataReceived(piece)
         if self.paused:
             self.paused = False
@@ -237,6 +243,13 @@ class HttpChannel(HTTPChannel):
             headers.setRawHeaders(b"Host", [address["host"]])
         return True
 
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Return whether more requests may come after this one; says so in its answer, if not."""
+        if self._clock.seconds() < self._last_begins:
+            return bool(super().checkPersistence(request, version))
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
+
     def _send100Continue(self) -> None:
         """Tell nobody to go on: there is no body to wait for (RFC 9110 section 10.1.1)."""
 
@@ -257,7 +270,6 @@ class HttpChannel(HTTPChannel):
     def requestDone(self, request: Request) -> None:
         """One request is answered."""
         super().requestDone(request)
-        self._begun = bool(self.requests)
         # A KiB may ask for hundreds: no more is answered than the peer reads.
         self.paused = self._outbox.clogged
         if self._owner is not None:
@@ -271,10 +283,8 @@ class HttpChannel(HTTPChannel):
 
     def _refuse(self, status: int, text: str, more: Mapping[str, str] = MappingProxyType({})) -> None:
         self.length = 0
-        self._line.disconnecting = True
-        if self._owner is not None:
-            self._begun = False
-            self._owner.finish(last_answer(status, text, more))
+        self._line.write(last_answer(status, text, more))
+        self._line.end(f"its request by HTTP was refused with {status}")
 
     def allContentReceived(self) -> None:
         """Answer the request, unless it is refused."""

@@ -89,6 +89,11 @@ class Intake:
         """Whether something waits to be parsed, or the peer rests."""
         return bool(self._raw) or self._resting is not None
 
+    @property
+    def unparsed(self) -> bool:
+        """Whether something has come that is not parsed yet."""
+        return bool(self._raw)
+
     def began(self) -> float:
         """Return what the meter of work shows."""
         return self._pace.meter() if self._pace is not None else 0.0

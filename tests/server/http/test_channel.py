@@ -8,12 +8,15 @@ from ipaddress import ip_network
 import pytest
 
 from tcpchat.core.limits import Limits
+from tcpchat.errors import Code
 from tcpchat.server.http.headers import SECURITY_HEADERS
+from tests.frames import request
 from tests.house import House
 from tests.server.test_logs import Seen
 from tests.transport import BUFFER_BYTES, MemoryTransport
 
 _ALIVE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+_UPGRADE = request()
 _LIMITS = Limits()
 
 
@@ -211,3 +214,91 @@ def test_who_does_not_upgrade_is_told_how(house: House, headers: bytes) -> None:
     answer = ask(house, b"GET /ws HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n")
     assert answer.startswith(b"HTTP/1.1 426 ")
     assert {"Upgrade: websocket", "Connection: Upgrade"} <= set(fields(answer))
+
+
+def ends(house: House, *pieces: bytes, seconds: float) -> tuple[list[int], list[str]]:
+    """Let a peer send ``pieces``, then nothing for so long; return what it was answered, and how its end was logged."""
+    transport = house.connect()
+    with Seen() as seen:
+        for piece in pieces:
+            transport.receive(piece)
+            rest(house)
+        house.clock.advance(seconds)
+        answers = statuses(transport)
+        transport.loseConnection()
+    return answers, [str(event["reason"]) for event in seen]
+
+
+def test_who_asks_nothing_more_is_closed_without_a_word(house: House) -> None:
+    assert ends(house, _ALIVE, seconds=_LIMITS.http_seconds) == ([200], [])
+
+
+@pytest.mark.parametrize("part", [b"GET /heal", _START, _ALIVE + b"GET /he"])
+def test_a_request_that_takes_too_long_is_logged_as_one(house: House, part: bytes) -> None:
+    answers, logged = ends(house, part, seconds=_LIMITS.http_seconds)
+    assert answers[-1] == 408
+    assert logged == ["A request took too long."]
+
+
+def test_who_does_not_read_its_answers_is_logged_as_such(house: House) -> None:
+    transport = house.connect()
+    transport.stop_reading()
+    with Seen() as seen:
+        transport.receive(script(house) * 500)
+        house.clock.advance(_LIMITS.http_seconds)
+        transport.loseConnection()
+    assert [event["reason"] for event in seen] == ["You read too slowly: too much is waiting for you."]
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (b"GET /\r\n\r\n", "its request by HTTP was refused with 400"),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n", "its request by HTTP was refused with 405"),
+        (_START + b"X: " + b"x" * 20_000 + b"\r\n\r\n", "its request by HTTP was refused with 431"),
+        (_START + b"Connection: close\r\n\r\n", "its last request by HTTP is answered"),
+        (b"GET /healthz HTTP/1.0\r\n\r\n", "its last request by HTTP is answered"),
+    ],
+)
+def test_what_ended_it_is_logged(house: House, request_: bytes, reason: str) -> None:
+    assert ends(house, request_, seconds=0)[1] == [reason]
+
+
+def test_a_connection_is_not_for_ever(house: House) -> None:
+    transport = house.connect()
+    pause = _LIMITS.http_seconds / 2
+    for _ in range(int(_LIMITS.http_connection_seconds / pause)):
+        transport.receive(_ALIVE)
+        assert "Connection: close" not in fields(transport.take())
+        house.clock.advance(pause)
+    transport.receive(_ALIVE * 2)
+    answer = transport.take()
+    assert "Connection: close" in fields(answer)
+    assert answer.count(b"alive") == 1
+    assert transport.write_closed
+
+
+def test_an_old_connection_may_still_become_a_websocket() -> None:
+    house = House(Limits(http_connection_seconds=1))
+    transport = house.connect()
+    transport.receive(_ALIVE[:10])
+    house.clock.advance(2)
+    transport.receive(_ALIVE[10:-2] + b"Connection: close\r\n\r\n")
+    assert [line for line in fields(transport.take()) if line.startswith("Connection")] == ["Connection: close"]
+    transport = house.connect()
+    transport.receive(_UPGRADE[:10])
+    house.clock.advance(2)
+    transport.receive(_UPGRADE[10:])
+    assert statuses(transport) == [101]
+    assert not transport.write_closed
+
+
+@pytest.mark.parametrize("sent", [b"", _ALIVE, b"GET /heal", _START])
+def test_a_stop_answers_only_what_is_asked(house: House, sent: bytes) -> None:
+    transport = house.connect()
+    transport.receive(_ALIVE + sent)
+    assert statuses(transport) == [200] * (2 if sent == _ALIVE else 1)
+    for connection in house.factory.connections:
+        connection.retire("The server is shutting down.", Code.SHUTTING_DOWN)
+    assert statuses(transport) == ([503] if sent not in (b"", _ALIVE) else [])
+    assert transport.write_closed
