@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
+import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 
+# RFC 3986 section 3.2, without what no name of ours has: a user in front, a future kind of address, or the zone of one.
+_HOST = re.compile(r"(?:\[(?P<bracketed>[0-9a-f:.]+)\]|(?P<name>[^][:%@/]+))(?::[0-9]*)?")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -20,11 +23,13 @@ class WebNames:
 
     def has_host(self, host: str) -> bool:
         """Return whether a Host header means this server: a name that anybody can let point here does not."""
-        name, _, port = host.partition("]") if host.startswith("[") else host.partition(":")
-        name = name.removeprefix("[").lower().removesuffix(".")
-        if not port.removeprefix(":").isdecimal() and port.removeprefix(":"):
+        found = _HOST.fullmatch(host.lower())
+        if found is None:
             return False
-        return name == "localhost" or name in self.hosts or _is_address(name)
+        if found["bracketed"] is not None:
+            return _is(IPv6Address, found["bracketed"])
+        name = found["name"].removesuffix(".")
+        return name == "localhost" or name in self.hosts or _is(IPv4Address, name)
 
     def has_origin(self, origin: str, host: str) -> bool:
         """Return whether a page of ``origin`` may connect by WebSocket to a server that it calls ``host``."""
@@ -35,9 +40,9 @@ class WebNames:
         return bool(separator and default) and _with_port(place, default) == _with_port(host.lower(), default)
 
 
-def _is_address(name: str) -> bool:
+def _is(kind: type[IPv4Address | IPv6Address], name: str) -> bool:
     try:
-        ipaddress.ip_address(name)
+        kind(name)
     except ValueError:
         return False
     return True
