@@ -314,6 +314,20 @@ def _glance(stream: SocketStream) -> bytes:
         return b""
 
 
+@pytest.mark.parametrize("trusted", ["127.0.0.1/32", "192.0.2.0/24"])
+def test_who_reads_late_gets_all_answers_also_after_the_end_of_its_half(tmp_path: Path, trusted: str) -> None:
+    with Daemon(tmp_path / "data", "--trust", trusted) as daemon:
+        found = re.search(r'"(static/chat\.[^"]+)"', _ask(daemon, _LAST.replace(b"/healthz", b"/"))[0].body)
+        assert found is not None
+        one = f"GET /{found[1]} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        stream = daemon.connect(receive_buffer=1 << 17)
+        stream.send(one * 800)  # more than the kernel keeps of answers
+        stream.end()
+        assert _statuses(daemon, _LAST) == [200]
+        assert [answer.status for answer in _answers(_read_to_end(stream))] == [200] * 800
+        assert "Traceback" not in daemon.log
+
+
 def test_no_more_than_the_most_connections(tmp_path: Path) -> None:
     with Daemon(tmp_path / "data", settings={"TCPCHAT_LIMITS_WEBSOCKETS": "2"}) as daemon:
         first, second = RawWebSocket(daemon.connect(), "one"), RawWebSocket(daemon.connect(), "two")
