@@ -22,7 +22,7 @@ from tcpchat.wire.text import TextCodec
 # Who speaks in lines. The others get one answer, or none, and never reach the chat.
 _CODECS: dict[Speaker, type[Codec]] = {Speaker.JSON: JsonCodec, Speaker.PERSON: TextCodec}
 
-_TLS_PAGE = "There is no page here. This is a chat server: speak to it under TLS."
+_TLS_PAGE = "There is no page here. This is a chat server: speak to it under TLS (https)."
 
 
 class Visitor(Above, Protocol):

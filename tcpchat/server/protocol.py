@@ -364,6 +364,11 @@ class ChatProtocol(LineSplitter):
         self._lines[:0] = reversed(messages)
         super().dataReceived(b"")
 
+    def remark(self, reason: str) -> None:
+        """Something was refused by HTTP: it is what the log says of the end, if nothing else is."""
+        if self._reason == _BY_PEER:
+            self._reason = reason
+
     def web_ended(self, reason: str, *, torn: bool) -> None:
         """No more requests or messages will come; ``torn``: nobody has said goodbye."""
         self._torn = self._torn or torn
@@ -482,7 +487,7 @@ class ChatProtocol(LineSplitter):
         elif web.busy:
             self.dismiss("A request took too long.", Code.LOGIN_TIMEOUT)
         else:  # it has all that it asked for, as a browser that keeps a connection for later
-            self._unlogged = True
+            self._unlogged = self._reason == _BY_PEER
             self.finish()
 
     def _too_late(self) -> None:

@@ -189,7 +189,10 @@ class Chat {
       this.complain(`${OUTBOX} messages wait to be said. Please wait until the connection is back.`);
       return false;
     }
-    this.complain("");
+    const slip = slipPhrase(text.trimStart());
+    this.complain(slip);
+    if (slip) return false;
+    if (text.trimStart().startsWith("//")) text = text.trimStart().slice(1);
     const id = this.refused?.text === text ? this.refused.id : undefined;
     this.refused = null;
     const item = this.place.write(text, id);
@@ -310,6 +313,7 @@ class Chat {
     });
     byId("outbox").replaceChildren(...items);
     byId("unsaid").hidden = items.length === 0;
+    this.log.follow();
   }
 
   showState(parts) {
@@ -318,6 +322,7 @@ class Chat {
 
   complain(message) {
     byId("complaint").replaceChildren(...(message ? [said(message)] : []));
+    this.log.follow();
   }
 }
 

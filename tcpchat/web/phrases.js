@@ -1,5 +1,9 @@
 "use strict";
 
+// The code of a session, and what looks like a login with its password: as in the text wire none is said by mistake.
+const CODE = /(^|[^a-z0-9-])[a-z2-7]{4}(-[a-z2-7]{4}){3}($|[^a-z0-9-])/i;
+const LOGIN = /^\s*(login|register)\s+\S+\s+\S+\s*$/i;
+
 // What happens, in words: lists of strings, and of names and texts of people, which stand alone as to their direction
 // (<bdi>) and are never markup.
 
@@ -86,3 +90,13 @@ const PHRASES = {
   away: (data) =>
     data.text ? [person(data.user.name), " is away: ", said(data.text)] : [person(data.user.name), " is back."],
 };
+
+// Return why a text is not to be said as it stands, in a sentence; empty when it may be.
+function slipPhrase(text) {
+  if (text.startsWith("/") && !text.startsWith("//")) {
+    return "This page knows no commands, so this was not said. To say it as it is, begin with two slashes.";
+  }
+  if (CODE.test(text)) return "That looks like the code of a session, so it was not said.";
+  if (LOGIN.test(text)) return "That looks like a login with a password, so it was not said.";
+  return "";
+}

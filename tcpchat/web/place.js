@@ -26,6 +26,7 @@ class Place {
       if (kept === null || kept.session === "") return null;
       const place = Object.assign(new Place("", ""), kept);
       place.seq = Math.max(0, place.seq - SHOWN_AGAIN);
+      for (const room of Object.keys(place.directs)) place.directs[room] = Math.max(0, place.directs[room] - SHOWN_AGAIN);
       return place;
     } catch {
       return null; // no storage here, or something else in it

@@ -46,6 +46,9 @@ class Owner(Protocol):
     def web_ended(self, reason: str, *, torn: bool) -> None:
         """No more requests come."""
 
+    def remark(self, reason: str) -> None:
+        """Something was refused: the log is to say so when the connection ends."""
+
     def answered(self) -> None:
         """A request is answered, or its answer taken at last: the time for the next one begins."""
 
@@ -109,6 +112,10 @@ class Visit(Request):
 
     channel: Any
 
+    def remark(self, reason: str) -> None:
+        """Let the log say what is refused, when the connection ends."""
+        self.channel.remark(reason)
+
     def upgrade(self, protocol: ServerProtocol, response: bytes) -> None:
         """Answer with ``response``, after which WebSocket is spoken."""
         self.channel.upgrade(protocol, response)
@@ -161,6 +168,11 @@ class HttpChannel(HTTPChannel):
         if self._owner is not None:
             self._owner.answered()
             self._intake.resume()
+
+    def remark(self, reason: str) -> None:
+        """Let the log say what was refused."""
+        if self._owner is not None:
+            self._owner.remark(reason)
 
     def because(self, code: Code, text: str) -> None:
         """The connection is going to be closed by us, for this reason."""

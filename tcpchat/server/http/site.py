@@ -44,13 +44,14 @@ class ChatSite(Site):
         self.names = names
         self.websockets = 0
 
-    def getResourceFor(self, request: Request) -> IResource:
+    def getResourceFor(self, request: Visit) -> IResource:
         """Return what a request is for."""
         secure(request)
         hosts = [value.decode("latin-1") for value in request.requestHeaders.getRawHeaders(b"host", [])]
         if len(hosts) > 1 or (not hosts and request.clientproto == b"HTTP/1.1"):
             return _Text(400, "There must be one Host header.")
         if hosts and not self.names.has_host(hosts[0]):
+            request.remark("it asked for another host than web_hosts has")
             return _Text(421, "This server has another name: the operator can add this one to web_hosts.")
         found: IResource = super().getResourceFor(request)
         return found
@@ -127,9 +128,11 @@ class _Socket(Resource):
             return _Text(400, text).render_GET(request)
         origins = headers.get_all("Origin")
         if not all(site.names.has_origin(origin, headers.get("Host", "")) for origin in origins):
+            request.remark("a page from elsewhere wanted to connect, and is none of web_origins")
             text = "Pages from elsewhere may not connect: the operator can add them to web_origins."
             return _Text(403, text).render_GET(request)
         if site.full():
+            request.remark("there are as many connections by WebSocket as there may be")
             request.setHeader("Retry-After", "10")
             return _Text(503, "The server is full. Please try again later.").render_GET(request)
         protocol = ServerProtocol(state=OPEN, extensions=[_DEFLATE], max_size=site.limits.line_bytes + _SPARE_BYTES)
