@@ -102,3 +102,18 @@ def test_no_method_that_a_page_can_make_a_browser_send_is_taken_for_a_person(
     answer = b"".join(iter(lambda: browser.receive(5), b""))
     assert answer.startswith((b"HTTP/1.1 405 ", b"HTTP/1.1 431 "))
     assert _nothing_reached_the_chat(witness)
+
+
+def test_the_log_says_why_a_browser_was_refused(daemon: Daemon) -> None:
+    for request, reason in (
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n", "it asked for another host than web_hosts has"),
+        (
+            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\nUpgrade: websocket\r\n\r\n",
+            "a page from elsewhere wanted to connect",
+        ),
+    ):
+        browser = daemon.connect()
+        browser.send(request)
+        assert browser.receive(5).startswith((b"HTTP/1.1 421 ", b"HTTP/1.1 403 "))
+        browser.close()
+        daemon.await_log(reason)
