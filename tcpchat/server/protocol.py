@@ -166,7 +166,7 @@ class ChatProtocol(LineSplitter):
         self._lost = True
         clean = bool(reason.check(ConnectionDone))
         self._torn = self._torn or (not clean and not self._input_ended)
-        if not clean and not self._outbox.finished:
+        if not clean and not self._outbox.finished and self._reason == _BY_PEER:
             self._reason = "the connection broke" if reason.check(ConnectionLost) else reason.getErrorMessage()
         self._outbox.lost()
         if self._web is not None:
