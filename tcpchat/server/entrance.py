@@ -16,7 +16,7 @@ from tcpchat.server.tlslayer import Above, TlsLayer
 from tcpchat.wire.codec import Codec
 from tcpchat.wire.jsonlines import JsonCodec
 from tcpchat.wire.proxy import BadHeader, parse_header
-from tcpchat.wire.sniff import Speaker, sniff
+from tcpchat.wire.sniff import PREFIX_BYTES, Speaker, sniff
 from tcpchat.wire.text import TextCodec
 
 # Who speaks in lines. The others get one answer, or none, and never reach the chat.
@@ -124,9 +124,12 @@ class Entrance:
         """Take a chunk and return what is for the codec: nothing, while it isn't known who speaks."""
         if self.speaker is not None:
             return data
+        waiting = len(self._first_bytes)
         self._first_bytes += data
         if self.nameless:
             return self._take_header()
+        if waiting > PREFIX_BYTES and b"\n" not in data:  # else a line that comes byte by byte is read as often
+            return b""
         speaker = sniff(self._first_bytes)
         if speaker is None:
             return b""

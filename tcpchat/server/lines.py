@@ -52,7 +52,9 @@ class LineSplitter(LineReceiver):
         """Of the lines that came whole and are not handed over keep the first ``most``, and forget the others."""
         *complete, self._buffer = self._buffer.split(b"\n")
         complete.reverse()
-        self._lines = [*complete, *self._lines][-most:]
+        # In place: who hands them over just now is to see it.
+        self._lines[:0] = complete
+        del self._lines[: max(0, len(self._lines) - most)]
 
     def dataReceived(self, data: bytes) -> None:
         """Split ``data`` and hand it over, as far as nobody has paused us."""

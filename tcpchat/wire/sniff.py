@@ -57,6 +57,10 @@ TABLE = (
 )
 
 
+PREFIX_BYTES = max(len(prefix) for row in TABLE for prefix in row.prefixes)
+"""Of a beginning that is longer and undecided only the end of its line tells more."""
+
+
 def sniff(head: bytes) -> Speaker | None:
     """Return who begins a connection with ``head``, or None while more bytes could decide otherwise.
 

@@ -108,3 +108,17 @@ def test_pausing_keeps_the_rest() -> None:
     splitter.resumeProducing()
     splitter.resumeProducing()
     assert splitter.lines == [b"a", b"b", b"cd"]
+
+
+def test_what_is_dropped_while_lines_are_handed_over_is_not_handed_over() -> None:
+    class Impatient(Ours):
+        def lineReceived(self, line: bytes) -> None:
+            super().lineReceived(line)
+            if line == b"a":
+                self.keep_first_lines(1)
+
+    lines = Impatient()
+    lines.makeConnection(MemoryTransport(lines))
+    lines.dataReceived(b"a\nb\nc\nd\n")
+    lines.dataReceived(b"e\n")
+    assert lines.lines == [b"a", b"b", b"e"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tcpchat.wire.sniff import Speaker, sniff
+from tcpchat.wire.sniff import PREFIX_BYTES, Speaker, sniff
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_the_first_bytes_tell_who_speaks(head: bytes, speaker: Speaker) -> None:
 @pytest.mark.parametrize("head", [b"", b"P", b"GET", b"OPTIONS", b"\x16", b"nina", b"CHAT / HTT"])
 def test_too_few_bytes_tell_nothing(head: bytes) -> None:
     assert sniff(head) is None
+
+
+def test_what_is_longer_than_any_prefix_is_decided_by_the_end_of_its_line() -> None:
+    for head in (b"CHAT /", b"nina is here"):
+        assert sniff(head.ljust(PREFIX_BYTES + 1, b"x")) is None
+        assert sniff(head.ljust(100 * PREFIX_BYTES, b"x")) is None
